@@ -1,0 +1,288 @@
+package classify
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
+// Event is the part of one CloudTrail record that judging and reporting need; unknown fields are ignored.
+//
+// Only the record itself, `userIdentity` and `userIdentity.type` must have their documented JSON type: they
+// lie on the way to the verdict, and a record that breaks them is an error of json.Unmarshal. Everything else
+// is read leniently (see [Text]), because a field of an unexpected type must not lose a root call. As always
+// in encoding/json, a `null` in place of the record changes nothing and is no error: whoever decodes a record
+// out of an envelope must refuse a null there.
+type Event struct {
+	EventVersion       Text     `json:"eventVersion"`
+	EventTime          Text     `json:"eventTime"`
+	EventSource        Text     `json:"eventSource"`
+	EventName          Text     `json:"eventName"`
+	AWSRegion          Text     `json:"awsRegion"`
+	SourceIPAddress    Text     `json:"sourceIPAddress"`
+	UserAgent          Text     `json:"userAgent"`
+	ErrorCode          Text     `json:"errorCode"`
+	ErrorMessage       Text     `json:"errorMessage"`
+	ReadOnly           Text     `json:"readOnly"` // a boolean in records: Value is "true" or "false"
+	EventID            Text     `json:"eventID"`
+	EventType          Text     `json:"eventType"`
+	RecipientAccountID Text     `json:"recipientAccountId"`
+	SharedEventID      Text     `json:"sharedEventID"`
+	UserIdentity       Identity `json:"userIdentity"`
+	Addendum           Addendum `json:"addendum"`
+
+	AdditionalEventData AdditionalEventData `json:"additionalEventData"`
+	ResponseElements    ResponseElements    `json:"responseElements"`
+
+	SessionCredentialFromConsole Text `json:"sessionCredentialFromConsole"`
+	TLSDetails                   Text `json:"tlsDetails"`
+	// SignInSessionARN was seen in sessionContext and in additionalEventData; it is accepted here and in
+	// userIdentity too, for a mark of a sign-in counts wherever AWS puts it.
+	SignInSessionARN Text `json:"signInSessionArn"`
+
+	// EnvelopeAccount is the `account` of the EventBridge envelope or the `owner` of the CloudWatch Logs
+	// payload that the record came in: the last resort for the account. The pipeline sets it.
+	EnvelopeAccount string `json:"-"`
+}
+
+// Addendum says that CloudTrail delivered the record late or a second time
+// (AWS CloudTrail User Guide, "CloudTrail record contents", addendum).
+type Addendum struct {
+	Reason          Text `json:"reason"`          // DELIVERY_DELAY, UPDATED_DATA or SERVICE_OUTAGE
+	OriginalEventID Text `json:"originalEventID"` // of UPDATED_DATA: the event that this one replaces
+	// Raw is the element as it stood, also when it was not an object.
+	Raw Text `json:"-"`
+}
+
+// AdditionalEventData is what sign-in events say beside their identity; each service writes its own members.
+type AdditionalEventData struct {
+	MFAUsed          Text `json:"MFAUsed"` // "Yes" or "No", on ConsoleLogin
+	Success          Text `json:"success"` // "true" or "false", on the OAuth calls of `aws login`
+	SignInSessionARN Text `json:"signInSessionArn"`
+	// Odd is true when the element is there and is not an object: then nothing of it is understood.
+	Odd bool `json:"-"`
+}
+
+// ResponseElements is how a sign-in event says whether it succeeded: a member with the event's own name and
+// the value "Success" or "Failure" (AWS CloudTrail User Guide, "AWS Management Console sign-in events").
+type ResponseElements struct {
+	ConsoleLogin              Text `json:"ConsoleLogin"`
+	CheckMFA                  Text `json:"CheckMfa"`
+	CredentialChallenge       Text `json:"CredentialChallenge"`
+	CredentialVerification    Text `json:"CredentialVerification"`
+	ExternalIdPDirectoryLogin Text `json:"ExternalIdPDirectoryLogin"`
+	GetSigninToken            Text `json:"GetSigninToken"`
+	PasswordRecoveryRequested Text `json:"PasswordRecoveryRequested"`
+	PasswordRecoveryCompleted Text `json:"PasswordRecoveryCompleted"`
+	PasswordUpdated           Text `json:"PasswordUpdated"`
+	EmailUpdated              Text `json:"EmailUpdated"`
+}
+
+// outcomes lists the members that carry an outcome.
+func (r *ResponseElements) outcomes() []Text {
+	return []Text{
+		r.ConsoleLogin, r.CheckMFA, r.CredentialChallenge, r.CredentialVerification, r.ExternalIdPDirectoryLogin,
+		r.GetSigninToken, r.PasswordRecoveryRequested, r.PasswordRecoveryCompleted, r.PasswordUpdated, r.EmailUpdated,
+	}
+}
+
+// Key is the access key ID that signed the call, "" if the record has none.
+func (ev *Event) Key() string { return ev.UserIdentity.AccessKeyID.Value }
+
+// SessionStarted is when the credentials' session began, as CloudTrail writes it, "" without a session.
+// The console takes a fresh key per request and `aws login` rotates its keys; this time stays.
+func (ev *Event) SessionStarted() string {
+	return ev.UserIdentity.SessionContext.Attributes.CreationDate.Value
+}
+
+// SignInSession is the ARN of the sign-in that the call's credentials come from, "" if none is named.
+func (ev *Event) SignInSession() string {
+	for _, t := range ev.signInSessions() {
+		if !t.Empty() {
+			return t.Value
+		}
+	}
+	return ""
+}
+
+// signInSessions are the places where signInSessionArn is accepted. AWS writes it into sessionContext and,
+// on CreateOAuth2Token, into additionalEventData (AWS Sign-In User Guide, "Sign-In with OAuth 2.0").
+func (ev *Event) signInSessions() [4]Text {
+	return [...]Text{
+		ev.UserIdentity.SessionContext.SignInSessionARN, ev.UserIdentity.SignInSessionARN,
+		ev.SignInSessionARN, ev.AdditionalEventData.SignInSessionARN,
+	}
+}
+
+// SessionID is what the calls of one session of an account have in common: the sign-in session, else the
+// session's creation time, else the key, else the address. A sign-in has only the address: it belongs to the
+// session that opens soon after it.
+func (ev *Event) SessionID() string {
+	for _, id := range []string{ev.SignInSession(), ev.SessionStarted(), ev.Key()} {
+		if id != "" {
+			return id
+		}
+	}
+	return ev.SourceIPAddress.Value
+}
+
+// MFA says whether the person had shown a second factor: "true", "false", or "" when the record does not tell.
+// Sign-ins say it in additionalEventData.MFAUsed, calls in sessionContext.attributes.mfaAuthenticated.
+func (ev *Event) MFA() string {
+	for _, t := range []Text{ev.AdditionalEventData.MFAUsed, ev.UserIdentity.SessionContext.Attributes.MFAAuthenticated} {
+		switch strings.ToLower(strings.TrimSpace(t.Value)) {
+		case "yes", "true":
+			return "true"
+		case "no", "false":
+			return "false"
+		}
+	}
+	return ""
+}
+
+// AddendumReason is why CloudTrail delivered the record late or again, "" for an ordinary record.
+func (ev *Event) AddendumReason() string {
+	if a := &ev.Addendum; a.Reason.Value != "" {
+		return a.Reason.Value
+	}
+	if ev.Addendum.Raw.Empty() {
+		return ""
+	}
+	return ev.Addendum.Raw.Value
+}
+
+// UpdateOf is the eventID of the record that this one repeats with corrected data, "" for all others.
+func (ev *Event) UpdateOf() string {
+	if ev.Addendum.Reason.Value != "UPDATED_DATA" {
+		return ""
+	}
+	return ev.Addendum.OriginalEventID.Value
+}
+
+// Text is a field that CloudTrail documents as a string.
+type Text struct {
+	// Value is the string; for any other JSON value its compact JSON text.
+	Value string
+	// Present is true when the key is there and not null, also when the string is empty.
+	Present bool
+	// Odd is true when the value was not a JSON string.
+	Odd bool
+}
+
+// UnmarshalJSON never fails on valid JSON: what is not a string is kept as its JSON text and marked Odd.
+func (t *Text) UnmarshalJSON(b []byte) error {
+	b = bytes.TrimSpace(b)
+	if string(b) == "null" {
+		return nil
+	}
+	if len(b) > 0 && b[0] == '"' {
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		*t = Text{Value: s, Present: true}
+		return nil
+	}
+	var buf bytes.Buffer
+	if err := json.Compact(&buf, b); err != nil {
+		return err
+	}
+	*t = Text{Value: buf.String(), Present: true, Odd: true}
+	return nil
+}
+
+// Empty is true when the field says nothing: it is absent, null, "", or an object or array whose members are
+// all empty in the same sense. A boolean or a number always says something, `false` and 0 included.
+func (t Text) Empty() bool {
+	if !t.Present || t.Value == "" {
+		return true
+	}
+	if !t.Odd {
+		return false
+	}
+	var v any
+	return json.Unmarshal([]byte(t.Value), &v) == nil && emptyValue(v)
+}
+
+func emptyValue(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []any:
+		for _, e := range v {
+			if !emptyValue(e) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		for _, e := range v {
+			if !emptyValue(e) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// isTrue reads a flag that records carry as the string "true" or as a boolean.
+func (t Text) isTrue() bool { return strings.EqualFold(strings.TrimSpace(t.Value), "true") }
+
+// isFalse is not the opposite of isTrue: what is neither was not understood.
+func (t Text) isFalse() bool { return strings.EqualFold(strings.TrimSpace(t.Value), "false") }
+
+// name is the value as names are compared: trimmed and in lower case; "" for what is not a string. Only ASCII is
+// folded, or the Kelvin sign would pass for a k.
+func (t Text) name() string {
+	if t.Odd {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, strings.Trim(t.Value, " \t\r\n"))
+}
+
+// object decodes b into v when b is a JSON object and reports whether it was one. The fields of v are all
+// lenient themselves, so the error is one of nesting alone.
+func object(b []byte, v any) (bool, error) {
+	b = bytes.TrimSpace(b)
+	if len(b) == 0 || b[0] != '{' {
+		return false, nil
+	}
+	return true, json.Unmarshal(b, v)
+}
+
+// UnmarshalJSON takes any JSON value.
+func (a *Addendum) UnmarshalJSON(b []byte) error {
+	type plain Addendum
+	if _, err := object(b, (*plain)(a)); err != nil {
+		return err
+	}
+	return a.Raw.UnmarshalJSON(b)
+}
+
+// UnmarshalJSON takes any JSON value.
+func (a *AdditionalEventData) UnmarshalJSON(b []byte) error {
+	type plain AdditionalEventData
+	is, err := object(b, (*plain)(a))
+	if err != nil || is {
+		return err
+	}
+	var t Text
+	err = t.UnmarshalJSON(b)
+	a.Odd = a.Odd || !t.Empty()
+	return err
+}
+
+// UnmarshalJSON takes any JSON value.
+func (r *ResponseElements) UnmarshalJSON(b []byte) error {
+	type plain ResponseElements
+	_, err := object(b, (*plain)(r))
+	return err
+}

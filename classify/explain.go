@@ -1,0 +1,189 @@
+package classify
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// explain says in one sentence, for a person, what happened and why that is the verdict. Values of the record stand
+// in it only as [shown] gives them.
+func (f *facts) explain(r Reason) string {
+	call, as, from := f.call(), f.as(), f.place(" from ")
+	switch r {
+	case KnownService:
+		return f.invokedBy.name + " called " + call + " as root on its own: no key and no session were used"
+	case OtherService:
+		return f.invokedBy.name + " called " + call + " as root on its own: no key and no session were used, but it is not known to do so and worth a look"
+	case NoRootARN:
+		return call + " was recorded as root" + from + ", but the record names no account's root" + f.although()
+	case SignIn:
+		return f.explainSignIn(call)
+	case AssumedRoot:
+		return call + " was called" + from + " in a session of central root access, which the organisation's management account or its delegate opened"
+	case AccessKey:
+		return f.explainKey(call, as, from)
+	case Forwarded:
+		if f.credential() {
+			return f.invokedBy.name + " called " + call + " " + as + " for somebody whose key or session is in the record"
+		}
+		return f.invokedBy.name + " called " + call + " " + as + ", and it only ever acts for whoever is signed in"
+	case ConsoleSession:
+		return "the console called " + call + " " + as + " for somebody signed in" + f.place(" at ")
+	case CLISession:
+		return f.explainCLI(call, as)
+	case AWSInternal:
+		return call + " was called " + as + " inside AWS's network, and the record does not say for whom: such calls turned out to be people's"
+	}
+	if f.invokedBy.named() {
+		return f.invokedBy.name + " names itself as the caller of " + call + " " + as + ", but " + f.against()
+	}
+	return call + " was called " + as + from + ", and the record does not say by whom or with which credential"
+}
+
+func (f *facts) explainSignIn(call string) string {
+	at := f.place(" at ")
+	if f.signInFailed() {
+		return "somebody" + at + " failed at the root sign-in page (" + call + "), which takes the root user's e-mail address" + f.although()
+	}
+	mfa := map[string]string{"true": ", with MFA", "false": ", without MFA"}[f.ev.MFA()]
+	return "somebody" + at + " is at the root sign-in page (" + call + ")" + mfa
+}
+
+func (f *facts) explainKey(call, as, from string) string {
+	key := shown(f.ev.Key())
+	if f.key == temporaryKey {
+		return call + " was called " + as + from + " with the temporary key " + key + ", whose session the record does not have"
+	}
+	if f.key != longLivedKey {
+		return call + " was called " + as + from + " with the key " + key + " and without a session, as only long-lived keys are used"
+	}
+	if f.invokedBy.named() {
+		if f.source.name == f.invokedBy.name {
+			from = ""
+		}
+		from += " through " + f.invokedBy.name
+	}
+	return call + " was called " + as + from + " with the long-lived key " + key
+}
+
+func (f *facts) explainCLI(call, as string) string {
+	with := " with a session"
+	if f.key == temporaryKey {
+		with = " with a temporary key"
+	}
+	if isCloudShell(f.ev.UserAgent) {
+		address := ""
+		if f.source.kind == otherCaller {
+			address = ": the address" + f.place(" ") + " is AWS's, not the person's"
+		}
+		return "somebody in CloudShell called " + call + " " + as + with + address
+	}
+	return "somebody" + f.place(" at ") + " called " + call + " " + as + with
+}
+
+// although adds to a call that looks harmless that somebody was in.
+func (f *facts) although() string {
+	if f.credential() {
+		return ", although a key or a session was used"
+	}
+	return ""
+}
+
+// against says why a call that names a service is not the service's own.
+func (f *facts) against() string {
+	if marks := f.clientMarks(); len(marks) > 0 {
+		return "only a client's call has " + marks[0].Field
+	}
+	if f.source.kind != serviceCaller {
+		return "the call did not come from a service" + f.place(": it came from ")
+	}
+	return "its type or event type is not that of a service's own call"
+}
+
+// call is what was called: the service's short name and the event's.
+func (f *facts) call() string {
+	source := f.ev.EventSource.Value
+	for _, suffix := range serviceSuffixes {
+		source = strings.TrimSuffix(source, suffix)
+	}
+	var words []string
+	for _, word := range []string{source, f.ev.EventName.Value} {
+		if word != "" {
+			words = append(words, shown(word))
+		}
+	}
+	if len(words) == 0 {
+		return "an unnamed event"
+	}
+	return strings.Join(words, " ")
+}
+
+func (f *facts) as() string {
+	if strings.EqualFold(f.ev.UserIdentity.Type, "FederatedUser") {
+		return "as a user federated by root"
+	}
+	return "as root"
+}
+
+// place is where the call came from, after the given words; nothing if the record does not tell.
+func (f *facts) place(words string) string {
+	switch f.source.kind {
+	case noCaller:
+		return ""
+	case internalCaller:
+		return " inside AWS's network"
+	}
+	return words + shown(f.ev.SourceIPAddress.Value)
+}
+
+// maxShown is how many bytes of one value a sentence takes.
+const maxShown = 100
+
+// plainCharacters are those of names, addresses, keys and times.
+const plainCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/_-"
+
+// shown is a value of the record as it may stand in a sentence: as it is when it is short and plain, quoted and cut
+// otherwise, so that no value can pass for part of the sentence, break the line or drive a terminal.
+func shown(s string) string {
+	if s != "" && len(s) <= maxShown && strings.Trim(s, plainCharacters) == "" {
+		return s
+	}
+	return strconv.Quote(cut(s, maxShown))
+}
+
+// cut is s without what goes beyond limit bytes, and says so.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	end := limit
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}
+
+// printable is s on one line of valid UTF-8 without control and formatting characters, which it escapes, and cut to
+// limit bytes. What is clean and short stays as it is.
+func printable(s string, limit int) string {
+	s = cut(s, limit)
+	clean := func(r rune, size int) bool { return unicode.IsPrint(r) && (r != utf8.RuneError || size > 1) }
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if clean(r, size) {
+			b.WriteString(s[i : i+size])
+		} else {
+			quoted := strconv.Quote(s[i : i+size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		i += size
+	}
+	return b.String()
+}
+
+func isCloudShell(userAgent Text) bool {
+	return strings.Contains(userAgent.name(), "exec-env/cloudshell")
+}

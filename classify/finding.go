@@ -1,0 +1,102 @@
+package classify
+
+// Verdict is the answer for one root call.
+type Verdict string
+
+// The two verdicts.
+const (
+	ServiceInvoked Verdict = "service_invoked" // an AWS service called by itself: all evidence says so
+	Unexplained    Verdict = "unexplained"     // a person, or somebody who holds a root key
+)
+
+// Reason names why the verdict follows; the closed list is in [Reasons].
+type Reason string
+
+// Reasons of service_invoked.
+const (
+	KnownService Reason = "known_service"
+	OtherService Reason = "other_service"
+)
+
+// Reasons of unexplained, in the order in which they are tried: the first that fits is the call's reason.
+const (
+	NoRootARN      Reason = "no_root_arn"
+	SignIn         Reason = "sign_in"
+	AssumedRoot    Reason = "assumed_root"
+	AccessKey      Reason = "access_key"
+	Forwarded      Reason = "forwarded"
+	ConsoleSession Reason = "console_session"
+	CLISession     Reason = "cli_session"
+	AWSInternal    Reason = "aws_internal"
+	Unattributed   Reason = "unattributed"
+)
+
+// Severity is how urgent a call is to start with; a label value of the metrics.
+type Severity string
+
+// Severities of unexplained calls are critical to low; a service's own call is info or none.
+const (
+	Critical Severity = "critical"
+	High     Severity = "high"
+	Medium   Severity = "medium"
+	Low      Severity = "low"
+	Info     Severity = "info" // other_service: worth a look, never a page
+	None     Severity = "none" // known_service
+)
+
+// Finding is the judgement of one root call.
+type Finding struct {
+	Verdict  Verdict
+	Reason   Reason
+	Severity Severity
+	// Service is the DNS name of the service that made or forwarded the call, "" if none is named.
+	Service string
+	// AccountID is the 12 digits of the account whose root made the call, or "unknown".
+	AccountID string
+	// Evidence lists the fields that decided, in the order in which they were weighed.
+	Evidence []Evidence
+	// Explanation is one sentence for a person.
+	Explanation string
+}
+
+// Evidence is one field of the record and what it says about who made the call.
+type Evidence struct {
+	Field string // as in the record: "userIdentity.invokedBy"
+	Value string // the record's value, "" if absent; what a terminal could not show is escaped, and 1 KB is kept
+	Says  string // what follows from it: "a service names itself"
+}
+
+// ReasonInfo is one valid pair of verdict and reason.
+type ReasonInfo struct {
+	Verdict     Verdict
+	Reason      Reason
+	Severity    Severity   // to start from
+	Severities  []Severity // all that a call of this reason can get, worst first
+	Description string     // why the verdict follows
+}
+
+// Severities lists all severities, worst first.
+func Severities() []Severity { return []Severity{Critical, High, Medium, Low, Info, None} }
+
+// Reasons lists every valid pair of verdict and reason, those of service_invoked first, the others in the order in
+// which they are tried. It is a closed list: no finding carries any other pair.
+func Reasons() []ReasonInfo {
+	infos := []ReasonInfo{
+		{ServiceInvoked, KnownService, None, []Severity{None}, "a service that is known to act as root by itself called, without key or session"},
+		{ServiceInvoked, OtherService, Info, []Severity{Info}, "another service called by itself, without key or session: worth a look, never a page"},
+	}
+	beforeKeys := true
+	for _, r := range unexplainedRules {
+		var all []Severity
+		for _, s := range Severities() {
+			longLivedKey := s == Critical && beforeKeys
+			if s == r.severity || s == r.unless.severity || longLivedKey {
+				all = append(all, s)
+			}
+		}
+		infos = append(infos, ReasonInfo{Unexplained, r.reason, r.severity, all, r.why})
+		// A call with a long-lived key goes no further down.
+		beforeKeys = beforeKeys && r.reason != AccessKey
+	}
+	return infos
+}
