@@ -1,0 +1,17 @@
+// Package pipeline takes records from a source and brings the root calls in them to the sinks and the
+// metrics. It is one line of stages with bounded channels between them; what travels is the batch:
+//
+//	Source → decode (several workers) → filter-root → classify → emit → sinks, ledger, metrics
+//
+//	decode    finds the CloudTrail events in each record, whatever they are wrapped in
+//	filter    keeps the calls that were made as an account's root
+//	classify  judges each of them (package classify holds the rules)
+//	emit      drops copies, hands findings to the sinks, writes them down in the ledger, counts, and says Done
+//
+// Three promises hold. A batch is Done only when everything in it is finished, so what a source checkpoints
+// can never be lost. Batches leave in the order in which they were submitted, although several are decoded
+// at once. And no record stops the line: what cannot be read is counted, logged and left behind.
+//
+// The sources stand in the folders below (pipeline/kinesis for the worker, pipeline/archive for the command
+// line, whose sinks are in pipeline/report); both the worker and the command line go through this package, so that there is one decoder and one judgement.
+package pipeline

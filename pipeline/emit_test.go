@@ -1,0 +1,301 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// flakyLedger is a ledger that a test can make fail.
+type flakyLedger struct {
+	seen   func(f *Finding) bool
+	record func(f *Finding) (bool, error)
+}
+
+func (l *flakyLedger) Seen(f *Finding) bool { return l.seen != nil && l.seen(f) }
+
+func (l *flakyLedger) Record(_ context.Context, f *Finding) (bool, error) { return l.record(f) }
+
+// failing is a sink that fails so many times before it takes anything.
+type failing struct {
+	times    int
+	panics   bool
+	attempts int
+	at       []time.Duration
+	start    time.Time
+}
+
+func (s *failing) Take(context.Context, *Finding) error {
+	if s.attempts == 0 {
+		s.start = time.Now()
+	}
+	s.attempts++
+	s.at = append(s.at, time.Since(s.start))
+	if s.attempts > s.times {
+		return nil
+	}
+	if s.panics {
+		panic("sink")
+	}
+	return errors.New("disk full")
+}
+
+func TestASinkIsTriedUntilItTakesTheCall(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			sink, after := &failing{times: 20, panics: panics}, new(kept)
+			r := newRig(t, Config{Sinks: []Sink{sink, after}})
+			if err := r.Run(t.Context(), batches{batch(rootEvent), batch(userEvent)}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(map[string]int{"root": 1, "not_root": 1}, r.events()); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			if sink.attempts != 21 || len(after.ids) != 1 {
+				t.Errorf("%d attempts, then %d at the next sink; want 21 and 1", sink.attempts, len(after.ids))
+			}
+			last := len(sink.at) - 1
+			if pause := sink.at[last] - sink.at[last-1]; sink.at[1] > time.Second || pause < 3*time.Second || pause > 10*time.Second {
+				t.Errorf("first pause %v, last pause %v; want short, then some seconds", sink.at[1], pause)
+			}
+		})
+	}
+}
+
+func TestALedgerIsTriedUntilItAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger, asked := &flakyLedger{}, []*Finding{}
+		ledger.record = func(f *Finding) (bool, error) {
+			if asked = append(asked, f); len(asked) < 10 {
+				return false, errors.New("throttled")
+			}
+			return true, nil
+		}
+		sink := new(kept)
+		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{sink}})
+		done := false
+		b := batch(rootEvent)
+		b.Done = func() { done = len(asked) == 10 }
+		if err := r.Run(t.Context(), batches{b}); err != nil {
+			t.Fatal(err)
+		}
+		if !done || r.events()["root"] != 1 || len(sink.ids) != 1 {
+			t.Errorf("done %v, events %v, told %d times; want one call, told once, done after the ledger's answer", done, r.events(), len(sink.ids))
+		}
+		for _, f := range asked {
+			if f != asked[0] {
+				t.Error("the ledger was asked again with another finding")
+			}
+		}
+	})
+}
+
+func TestACallThatTheSinkNeverTookIsNotRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger, err := NewMemoryLedger(10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		broken := newRig(t, Config{Ledger: ledger, Sinks: []Sink{&failing{times: 1 << 30}}})
+		err = broken.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			for range 2 { // the call and, while it is being told, its copy
+				b := batch(rootEvent)
+				b.Done = func() { t.Error("a batch is done that was never told") }
+				if err := submit(ctx, b); err != nil {
+					return err
+				}
+			}
+			time.Sleep(time.Hour)
+			return nil
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(broken.events()) != 0 {
+			t.Errorf("counted %v, want nothing", broken.events())
+		}
+		// The batch is read again, by the same process or another.
+		sink := new(kept)
+		working := newRig(t, Config{Ledger: ledger, Sinks: []Sink{sink}})
+		if err := working.Run(t.Context(), batches{batch(rootEvent), batch(rootEvent)}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]int{"root": 1, "duplicate": 1}, working.events()); diff != "" || len(sink.ids) != 1 {
+			t.Errorf("told %d times; events (-want +got):\n%s", len(sink.ids), diff)
+		}
+	})
+}
+
+func TestACopyThatComesMeanwhileWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open, told := make(chan struct{}), 0
+		r := newRig(t, Config{Sinks: []Sink{sinkFunc(func(context.Context, *Finding) error { told++; <-open; return nil })}})
+		finished := make(chan error)
+		copyDone := false
+		second := batch(viaEventBridge(rootEvent))
+		second.ShardID, second.Done = "another shard", func() { copyDone = true }
+		go func() { finished <- r.Run(t.Context(), batches{batch(rootEvent), second}) }()
+		synctest.Wait()
+		if copyDone || len(r.events()) != 0 {
+			t.Error("the copy is finished before its original is")
+		}
+		close(open)
+		if err := <-finished; err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]int{"root": 1, "duplicate": 1}, r.events()); diff != "" || told != 1 {
+			t.Errorf("told %d times; events (-want +got):\n%s", told, diff)
+		}
+	})
+}
+
+func TestAllIsCountedBeforeDone(t *testing.T) {
+	r := newRig(t, Config{Sinks: []Sink{new(kept)}})
+	b := batch(userEvent, "broken", `{}`)
+	var events map[string]int
+	b.Done = func() { events = r.events() }
+	if err := r.Run(t.Context(), batches{b}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"not_root": 1, "undecodable": 1, "not_cloudtrail": 1}, events); diff != "" {
+		t.Errorf("events when Done was called (-want +got):\n%s", diff)
+	}
+}
+
+func TestABatchThatMeetsTheEndIsNotDone(t *testing.T) {
+	r := newRig(t, Config{Sinks: []Sink{new(kept)}})
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	b := batch(userEvent)
+	b.counts[resultNotRoot] = 1
+	b.Done = func() { t.Error("the batch is done though the pipeline has ended") }
+	if err := r.emit.process(ctx, b); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that the context has ended", err)
+	}
+	if events := r.events(); len(events) != 0 {
+		t.Errorf("counted %v, want nothing", events)
+	}
+}
+
+func TestACallThatAnotherTaskHasWrittenDownIsADuplicate(t *testing.T) {
+	ledger := &flakyLedger{record: func(*Finding) (bool, error) { return false, nil }}
+	r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}})
+	if err := r.Run(t.Context(), batches{batch(rootEvent)}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"duplicate": 1}, r.events()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	for labels, n := range r.series("rootwatch_root_calls_total") {
+		if n != 0 {
+			t.Errorf("rootwatch_root_calls_total{%s} is %v", labels, n)
+		}
+	}
+	if s := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds"); len(s) != 0 {
+		t.Errorf("the duplicate pages: %v", s)
+	}
+}
+
+func TestUpdatesInEitherOrder(t *testing.T) {
+	// The same call as CloudTrail first and later had it: a service by itself, and with the key of a person.
+	const service = `{"userIdentity":{"type":"Root","accountId":"111122223333","invokedBy":"autoscaling.amazonaws.com"},"eventType":"AwsApiCall",` +
+		`"eventSource":"ec2.amazonaws.com","eventName":"RunInstances","sourceIPAddress":"autoscaling.amazonaws.com","eventID":"id-1"}`
+	person := strings.Replace(service, `"invokedBy"`, `"accessKeyId":"AKIAIOSFODNN7EXAMPLE","invokedBy"`, 1)
+	update := func(event string) string {
+		return strings.Replace(event, `"eventID":"id-1"`, `"eventID":"id-2","addendum":{"reason":"UPDATED_DATA","originalEventID":"id-1"}`, 1)
+	}
+	tests := []struct {
+		name   string
+		events []string
+		root   int
+	}{
+		{"an update that changes nothing", []string{person, update(person)}, 1},
+		{"an update that changes nothing, before its original", []string{update(person), person}, 1},
+		{"an update that shows a person", []string{service, update(person)}, 2},
+		{"an update that shows a person, and its copies", []string{service, update(person), update(person), person, service}, 2},
+		{"an update that shows a person, before its original", []string{update(person), service}, 1},
+		{"an update that shows a service", []string{person, update(service)}, 1},
+		{"an update that shows a service, before its original", []string{update(service), person}, 2},
+		{"an update alone", []string{update(person)}, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, Config{Sinks: []Sink{new(kept)}})
+			if err := r.Run(t.Context(), batches{batch(tt.events...)}); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.events(); got["root"] != tt.root || got["root"]+got["duplicate"] != len(tt.events) {
+				t.Errorf("events %v, want %d root and the others duplicates", got, tt.root)
+			}
+		})
+	}
+}
+
+func TestTheMemoryLedgerIsBounded(t *testing.T) {
+	l, err := NewMemoryLedger(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(id string) bool {
+		first, err := l.Record(t.Context(), &Finding{ID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return first
+	}
+	if !record("a") || !record("b") || record("a") || !record("c") {
+		t.Error("a known call is first, or a new one is not")
+	}
+	if l.Seen(&Finding{ID: "b"}) || !l.Seen(&Finding{ID: "a"}) || !l.Seen(&Finding{ID: "c"}) {
+		t.Error("it should have forgotten b, which it has not met for the longest time")
+	}
+	if _, err := NewMemoryLedger(0); err == nil {
+		t.Error("a ledger for no calls: no error")
+	}
+}
+
+// The next owner of the shard reads it again: to tell it here too would tell it twice.
+func TestAnAbandonedBatchIsLeft(t *testing.T) {
+	sink := new(kept)
+	r := newRig(t, Config{Sinks: []Sink{sink}})
+	given, taken := batch(rootEvent, userEvent), batch(withID(rootEvent, "root-2"))
+	given.Abandoned = func() bool { return true }
+	taken.Abandoned = func() bool { return false }
+	if err := r.Run(t.Context(), batches{given, taken}); err != nil { // it waits for both to be done
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"root-2"}, sink.ids); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]int{"root": 1}, r.events()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// The rule that pages looks back a day: a call that the ledger refuses for longer must not be born outside of it.
+func TestACallThatWasHeldUpIsCountedWhenItIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ledger := &flakyLedger{}
+		ledger.record = func(*Finding) (bool, error) {
+			if time.Since(start) < 30*time.Hour {
+				return false, errors.New("access denied")
+			}
+			return true, nil
+		}
+		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}})
+		if err := r.Run(t.Context(), batches{batch(rootEvent)}); err != nil {
+			t.Fatal(err)
+		}
+		for series, at := range r.series("rootwatch_last_unpushed_root_call_timestamp_seconds") {
+			if age := unixSeconds(time.Now()) - at; age > staleCount.Seconds() {
+				t.Errorf("%s is %v s old when it is born", series, age)
+			}
+		}
+	})
+}

@@ -1,0 +1,87 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"rootwatch/classify"
+)
+
+// LogSink writes one structured line per root call, message "root call": the record of what happened.
+type LogSink struct{ handler slog.Handler }
+
+// NewLogSink returns a sink that writes to the logger's handler. The lines are written whatever level the
+// handler is set to, and a handler's error is the sink's: no root call may go missing in a log setting.
+func NewLogSink(l *slog.Logger) *LogSink { return &LogSink{l.Handler()} }
+
+// Take implements [Sink].
+func (s *LogSink) Take(ctx context.Context, f *Finding) error {
+	level := slog.LevelInfo
+	if f.Verdict != classify.ServiceInvoked {
+		level = slog.LevelWarn
+	}
+	r := slog.NewRecord(time.Now(), level, "root call", 0)
+	r.AddAttrs(f.Attrs()...)
+	return s.handler.Handle(ctx, r)
+}
+
+// Attrs are the finding's attributes as in the log line, in its order: every one of them always there, a
+// string, and "" where the record does not say. Where it comes from is shard_id and sequence_number, or
+// file. Values are cut at 1 KiB, as CloudTrail cuts user agents: a line must fit into a log.
+func (f *Finding) Attrs() []slog.Attr {
+	e := f.Event
+	attr := func(key, value string) slog.Attr { return slog.String(key, cut(value, 1024)) }
+	attrs := []slog.Attr{
+		attr("verdict", string(f.Verdict)),
+		attr("reason", string(f.Reason)),
+		attr("severity", string(f.Severity)),
+		attr("service", f.Service),
+		attr("event_id", e.EventID.Value),
+		attr("event_time", e.EventTime.Value),
+		attr("account_id", f.AccountID),
+		attr("region", e.AWSRegion.Value),
+		attr("event_source", e.EventSource.Value),
+		attr("event_name", e.EventName.Value),
+		attr("source_ip", e.SourceIPAddress.Value),
+		attr("user_agent", e.UserAgent.Value),
+		attr("access_key_id", e.Key()),
+		attr("session_started", e.SessionStarted()),
+		attr("mfa", e.MFA()),
+		attr("error_code", e.ErrorCode.Value),
+		attr("read_only", e.ReadOnly.Value),
+		attr("addendum", e.AddendumReason()),
+		attr("explanation", f.Explanation),
+	}
+	if f.File != "" {
+		return append(attrs, attr("file", f.File))
+	}
+	return append(attrs, attr("shard_id", f.ShardID), attr("sequence_number", f.SequenceNumber))
+}
+
+// logUndecodable tells of a broken unit: where it stands, and how it begins, for whoever has to find out
+// what sent it.
+func logUndecodable(log *slog.Logger, b *Batch, r *Record, data []byte, err error) {
+	log.Warn("undecodable record", "err", err, "shard_id", b.ShardID, "sequence_number", r.SequenceNumber,
+		"file", b.File, "size", len(data), "begins", escaped(data))
+}
+
+// escaped is the beginning of data, in ASCII.
+func escaped(data []byte) string {
+	return strconv.QuoteToASCII(string(data[:min(len(data), 128)]))
+}
+
+// cut shortens a text to at most n bytes, between two runes, and marks that.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	const mark = "…"
+	end := n - len(mark)
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + mark
+}

@@ -1,0 +1,235 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rootwatch/classify"
+)
+
+// otherAccount stands for all accounts beyond the cap: their calls are counted and page all the same.
+const otherAccount = "other"
+
+// maxRegions bounds the label of the heartbeats; AWS has some 40 regions.
+const maxRegions = 100
+
+// metrics are the pipeline's metrics. No label holds what comes from an event, but for account ids and
+// regions, which are checked and capped.
+type metrics struct {
+	rootCalls          *prometheus.CounterVec // verdict, reason
+	rootCallsByAccount *prometheus.CounterVec // account_id, verdict
+	accountsOverflow   prometheus.Counter
+	lastRootCall       *prometheus.GaugeVec // account_id, verdict
+	lastUnpushed       *prometheus.GaugeVec // account_id, severity: the paging series
+	records            prometheus.Counter
+	recordBytes        prometheus.Counter
+	events             *prometheus.CounterVec // result
+	lastUndecodable    prometheus.Gauge
+	eventDelay         prometheus.Histogram
+	lastHeartbeat      *prometheus.GaugeVec // region
+
+	maxAccounts int
+
+	mu       sync.Mutex              // guards what follows
+	accounts map[string]bool         // those with a label value of their own
+	regions  map[string]time.Time    // newest heartbeat
+	unpushed map[[2]string]time.Time // the paging series, by account and severity
+}
+
+func newMetrics(maxAccounts int) *metrics {
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "rootwatch", Name: name, Help: help}
+	}
+	gauge := func(name, help string) prometheus.GaugeOpts {
+		return prometheus.GaugeOpts{Namespace: "rootwatch", Name: name, Help: help}
+	}
+	m := &metrics{
+		rootCalls: prometheus.NewCounterVec(counter("root_calls_total",
+			"Root calls by verdict and reason, copies left out."), []string{"verdict", "reason"}),
+		rootCallsByAccount: prometheus.NewCounterVec(counter("root_calls_by_account_total",
+			"Root calls by account; \"other\" stands for all accounts beyond the cap."), []string{"account_id", "verdict"}),
+		accountsOverflow: prometheus.NewCounter(counter("accounts_overflow_total",
+			"Root calls shown under account_id \"other\" because the cap on accounts was reached.")),
+		lastRootCall: prometheus.NewGaugeVec(gauge("last_root_call_timestamp_seconds",
+			"When the newest root call of an account was counted, Unix time."), []string{"account_id", "verdict"}),
+		lastUnpushed: prometheus.NewGaugeVec(gauge("last_unpushed_root_call_timestamp_seconds",
+			"When the newest root call that no push has delivered was counted, Unix time."), []string{"account_id", "severity"}),
+		records: prometheus.NewCounter(counter("records_total",
+			"Records finished.")),
+		recordBytes: prometheus.NewCounter(counter("record_bytes_total",
+			"Bytes of the records finished, as received.")),
+		events: prometheus.NewCounterVec(counter("events_total",
+			"Events found in the records, each in exactly one result."), []string{"result"}),
+		lastUndecodable: prometheus.NewGauge(gauge("last_undecodable_timestamp_seconds",
+			"When something undecodable was last counted, Unix time; 0 if never.")),
+		eventDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "rootwatch", Name: "event_delay_seconds",
+			Help: "From a root call's eventTime until it was counted.",
+			// CloudTrail delivers within minutes; a worker that was down starts up to a retention late.
+			Buckets:                        []float64{1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 4 * 3600, 12 * 3600, 86400, 3 * 86400, 7 * 86400},
+			NativeHistogramBucketFactor:    1.1,
+			NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+		}),
+		lastHeartbeat: prometheus.NewGaugeVec(gauge("last_heartbeat_timestamp_seconds",
+			"Time of the newest heartbeat of a region, Unix time; of an expected region at least the process's start."), []string{"region"}),
+		maxAccounts: maxAccounts,
+		accounts:    make(map[string]bool),
+		regions:     make(map[string]time.Time),
+		unpushed:    make(map[[2]string]time.Time),
+	}
+	// A series that is born at 1 has no increase: each one that can be known beforehand starts at 0.
+	for _, r := range classify.Reasons() {
+		m.rootCalls.WithLabelValues(string(r.Verdict), string(r.Reason))
+	}
+	for r := range results {
+		m.events.WithLabelValues(r.String())
+	}
+	return m
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{
+		m.rootCalls, m.rootCallsByAccount, m.accountsOverflow, m.lastRootCall, m.lastUnpushed,
+		m.records, m.recordBytes, m.events, m.lastUndecodable, m.eventDelay, m.lastHeartbeat,
+	} {
+		if err := r.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rootCall counts one root call, and sets the series that pages for it.
+func (m *metrics) rootCall(f *Finding) {
+	calls := m.rootCalls.WithLabelValues(string(f.Verdict), string(f.Reason))
+	if id := f.Event.EventID.Value; exemplary(id) {
+		calls.(prometheus.ExemplarAdder).AddWithExemplar(1, prometheus.Labels{"event_id": id})
+	} else {
+		calls.Inc()
+	}
+	m.events.WithLabelValues(resultRoot.String()).Inc()
+
+	account, at := m.account(f.AccountID), unixSeconds(f.Counted)
+	if account == otherAccount {
+		m.accountsOverflow.Inc()
+	}
+	m.rootCallsByAccount.WithLabelValues(account, string(f.Verdict)).Inc()
+	m.lastRootCall.WithLabelValues(account, string(f.Verdict)).Set(at)
+	m.raise(account, f.Severity, f.Counted)
+	if t, err := time.Parse(time.RFC3339, f.Event.EventTime.Value); err == nil {
+		m.eventDelay.Observe(max(0, f.Counted.Sub(t).Seconds())) // another host's clock may be ahead
+	}
+}
+
+// raise brings the paging series of an account up to a call counted at that moment; it never goes back.
+func (m *metrics) raise(account string, severity classify.Severity, at time.Time) {
+	if severity == classify.None {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := [2]string{account, string(severity)}
+	if at.After(m.unpushed[key]) {
+		m.unpushed[key] = at
+		m.lastUnpushed.WithLabelValues(account, string(severity)).Set(unixSeconds(at))
+	}
+}
+
+// batch counts all else in a batch.
+func (m *metrics) batch(b *Batch, now time.Time) {
+	m.records.Add(float64(len(b.Records)))
+	m.recordBytes.Add(float64(b.bytes))
+	for r, n := range b.counts {
+		if n > 0 && result(r) != resultRoot { // root calls are counted one by one, when they are finished
+			m.events.WithLabelValues(result(r).String()).Add(float64(n))
+		}
+	}
+	if b.counts[resultUndecodable] > 0 {
+		m.lastUndecodable.Set(unixSeconds(now))
+	}
+	for _, h := range b.heartbeats {
+		if h.time.After(now) {
+			h.time = now // or one wrong clock would hide a silence
+		}
+		m.heartbeat(h.region, h.time)
+	}
+}
+
+// heartbeat keeps the newest heartbeat of a region; they may come in any order.
+func (m *metrics) heartbeat(region string, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	newest, known := m.regions[region]
+	if !isRegion(region) || !known && len(m.regions) >= maxRegions || known && !at.After(newest) {
+		return
+	}
+	m.regions[region] = at
+	m.lastHeartbeat.WithLabelValues(region).Set(unixSeconds(at))
+}
+
+// account is the label value for an account.
+func (m *metrics) account(id string) string {
+	if !isAccount(id) {
+		return "unknown"
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.accounts[id] {
+		return id
+	}
+	if len(m.accounts) >= m.maxAccounts {
+		return otherAccount
+	}
+	m.accounts[id] = true
+	return id
+}
+
+func isAccount(id string) bool {
+	for _, c := range []byte(id) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(id) == 12
+}
+
+// isRegion says whether a text looks like a region's name: lower-case words and a number, joined by "-".
+func isRegion(s string) bool {
+	if len(s) > 32 {
+		return false
+	}
+	words := 0
+	for i := 0; i < len(s); {
+		start := i
+		for i < len(s) && 'a' <= s[i] && s[i] <= 'z' {
+			i++
+		}
+		if i == start {
+			// The last part: one or two digits after at least two words.
+			digits := len(s) - i
+			for _, c := range []byte(s[i:]) {
+				if c < '0' || c > '9' {
+					return false
+				}
+			}
+			return words >= 2 && (digits == 1 || digits == 2)
+		}
+		words++
+		if i == len(s) || s[i] != '-' {
+			return false
+		}
+		i++
+	}
+	return false
+}
+
+// exemplary says whether an id fits into an exemplar: client_golang panics on one that does not.
+func exemplary(id string) bool {
+	return id != "" && utf8.ValidString(id) &&
+		utf8.RuneCountInString("event_id")+utf8.RuneCountInString(id) <= prometheus.ExemplarMaxRunes
+}
+
+func unixSeconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }

@@ -1,0 +1,275 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rootwatch/classify"
+)
+
+// Config says how a pipeline is built; the zero value of a field means its default.
+type Config struct {
+	// Sinks take each finding in this order, before it is written down and counted. At least one: a root
+	// call that is only counted cannot be followed up.
+	Sinks []Sink
+	// Ledger remembers which calls were finished. Default: a [MemoryLedger] of DedupSize.
+	Ledger Ledger
+	// DedupSize is how many root calls the default ledger remembers. Default 100,000.
+	DedupSize int
+	// TrustedSources are values of an EventBridge envelope's `source`, besides AWS's own, whose CloudTrail
+	// events are believed: those of an organisation that republishes them.
+	TrustedSources []string
+	// HeartbeatRegions are the regions that are expected to report; see rootwatch_last_heartbeat_timestamp_seconds.
+	HeartbeatRegions []string
+	// MaxAccounts is how many accounts get label values of their own. Default 5,000.
+	MaxAccounts int
+	// MaxExpanded is how many bytes a gzipped record may expand to. Default 64 MiB.
+	MaxExpanded int
+	// MaxEvents is how many events one record may hold. Default 100,000.
+	MaxEvents int
+	// DecodeWorkers is how many batches are decoded at once. Default GOMAXPROCS.
+	DecodeWorkers int
+	// Registerer is where the metrics go. nil: they are kept and shown nowhere.
+	Registerer prometheus.Registerer
+	// Logger takes the pipeline's own messages (undecodable records, foreign sources, retries); findings go
+	// to the sinks. Default slog.Default.
+	Logger *slog.Logger
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+func (c *Config) setDefaults() {
+	orDefault(&c.DedupSize, 100_000)
+	orDefault(&c.MaxAccounts, 5_000)
+	orDefault(&c.MaxExpanded, 64<<20)
+	orDefault(&c.MaxEvents, 100_000)
+	orDefault(&c.DecodeWorkers, runtime.GOMAXPROCS(0))
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+}
+
+func orDefault(n *int, value int) {
+	if *n == 0 {
+		*n = value
+	}
+}
+
+func (c *Config) check() error {
+	if len(c.Sinks) == 0 || slices.Contains(c.Sinks, nil) {
+		return errors.New("configure pipeline: no sink is set, root calls would be counted and never told")
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"DedupSize", c.DedupSize}, {"MaxAccounts", c.MaxAccounts}, {"MaxExpanded", c.MaxExpanded},
+		{"MaxEvents", c.MaxEvents}, {"DecodeWorkers", c.DecodeWorkers},
+	} {
+		if n.value < 0 {
+			return fmt.Errorf("configure pipeline: %s is %d, must be positive (0 for the default)", n.name, n.value)
+		}
+	}
+	if slices.Contains(c.TrustedSources, "") {
+		return errors.New("configure pipeline: a trusted source is empty; name the value of the envelope's \"source\"")
+	}
+	for _, r := range c.HeartbeatRegions {
+		if !isRegion(r) {
+			return fmt.Errorf("configure pipeline: heartbeat region %q is not a region's name (such as eu-west-1)", r)
+		}
+	}
+	return nil
+}
+
+// Pipeline is a configured pipeline. It may be run once after another, not twice at a time.
+type Pipeline struct {
+	decode   *decoder
+	filter   *rootFilter
+	classify *classifier
+	emit     *emitter
+	workers  int
+}
+
+// New checks the configuration and registers the metrics. Nothing runs before [Pipeline.Run].
+func New(cfg Config) (*Pipeline, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	m := newMetrics(cfg.MaxAccounts)
+	for _, r := range cfg.HeartbeatRegions {
+		m.heartbeat(r, cfg.Now())
+	}
+	if cfg.Registerer != nil {
+		if err := m.register(cfg.Registerer); err != nil {
+			return nil, fmt.Errorf("register the pipeline's metrics: %w", err)
+		}
+	}
+	ledger := cfg.Ledger
+	if ledger == nil {
+		var err error
+		if ledger, err = NewMemoryLedger(cfg.DedupSize); err != nil {
+			return nil, err
+		}
+	}
+	return &Pipeline{
+		decode:   newDecoder(&cfg),
+		filter:   &rootFilter{log: cfg.Logger},
+		classify: &classifier{log: cfg.Logger},
+		emit:     &emitter{sinks: cfg.Sinks, ledger: ledger, metrics: m, log: cfg.Logger, now: cfg.Now},
+		workers:  cfg.DecodeWorkers,
+	}, nil
+}
+
+// Raise brings the series that pages up to a call that another task has counted, or this one before it was started again: a
+// ledger remembers them. It never goes back, and may be called at any time.
+func (p *Pipeline) Raise(accountID string, severity classify.Severity, counted time.Time) {
+	p.emit.metrics.raise(p.emit.metrics.account(accountID), severity, counted)
+}
+
+// errStopped is what submit returns after the source's Run has returned.
+var errStopped = errors.New("pipeline has stopped: the batch was not taken")
+
+// Run starts the stages, lets src run until it returns, and stops them; its error is src's. When ctx ends
+// the source stops reading while the stages go on, so that what is in flight can be finished: the source
+// waits for that. What is not done when src returns is cut short, its Done is never called. No goroutine is
+// left when Run returns.
+func (p *Pipeline) Run(ctx context.Context, src Source) error {
+	stagesCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+
+	submitted := p.start(stagesCtx, &running)
+	return src.Run(ctx, func(ctx context.Context, b *Batch) error {
+		select {
+		case <-stagesCtx.Done():
+			return errStopped
+		default:
+		}
+		select {
+		case submitted <- b:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-stagesCtx.Done():
+			return errStopped
+		}
+	})
+}
+
+// start wires the stages. A channel holds one batch, so that a stage can go on while the next is busy;
+// decode has as many batches under way as it has workers. All goroutines end with ctx.
+func (p *Pipeline) start(ctx context.Context, running *sync.WaitGroup) chan<- *Batch {
+	submitted := make(chan *Batch)
+	decoded := parallel(ctx, running, p.workers, p.decode, submitted)
+	roots := serial(ctx, running, p.filter, decoded)
+	judged := serial(ctx, running, p.classify, roots)
+	last(ctx, running, p.emit, judged)
+	return submitted
+}
+
+// stage does one step's work on a batch, in place. An error means that ctx has ended before the work was
+// done: the batch goes no further.
+type stage interface {
+	process(ctx context.Context, b *Batch) error
+}
+
+// parallel runs a stage on several workers. Batches come out in the order in which they came in: each is
+// put in the queue to the next stage before a worker has it, and waited for there.
+func parallel(ctx context.Context, running *sync.WaitGroup, workers int, s stage, in <-chan *Batch) <-chan *Batch {
+	work := make(chan *Batch)
+	queue := make(chan *Batch, workers)
+	out := make(chan *Batch, 1)
+	for range workers {
+		running.Go(func() {
+			for b := range each(ctx, work) {
+				if s.process(ctx, b) == nil {
+					close(b.decoded)
+				}
+			}
+		})
+	}
+	running.Go(func() {
+		for b := range each(ctx, in) {
+			b.decoded = make(chan struct{})
+			if !send(ctx, queue, b) || !send(ctx, work, b) {
+				return
+			}
+		}
+	})
+	running.Go(func() {
+		for b := range each(ctx, queue) {
+			select {
+			case <-b.decoded:
+			case <-ctx.Done():
+				return
+			}
+			if !send(ctx, out, b) {
+				return
+			}
+		}
+	})
+	return out
+}
+
+// serial runs a stage on one goroutine.
+func serial(ctx context.Context, running *sync.WaitGroup, s stage, in <-chan *Batch) <-chan *Batch {
+	out := make(chan *Batch, 1)
+	running.Go(func() {
+		for b := range each(ctx, in) {
+			if s.process(ctx, b) != nil || !send(ctx, out, b) {
+				return
+			}
+		}
+	})
+	return out
+}
+
+// last runs the stage at the end of the line.
+func last(ctx context.Context, running *sync.WaitGroup, s stage, in <-chan *Batch) {
+	running.Go(func() {
+		for b := range each(ctx, in) {
+			if s.process(ctx, b) != nil {
+				return
+			}
+		}
+	})
+}
+
+// each gives what comes out of a channel until ctx ends.
+func each(ctx context.Context, in <-chan *Batch) func(yield func(*Batch) bool) {
+	return func(yield func(*Batch) bool) {
+		for {
+			select {
+			case b := <-in:
+				if !yield(b) {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// send says whether the next stage took the batch before ctx ended.
+func send(ctx context.Context, out chan<- *Batch, b *Batch) bool {
+	select {
+	case out <- b:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,192 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"rootwatch/pipeline/scan"
+)
+
+// walker steps through a JSON text, value by value and without copying it. It accepts what encoding/json
+// accepts; where the text breaks it has told of everything before, which is the reason for it: the events
+// before the break of a truncated payload are judged.
+type walker struct {
+	data       []byte
+	pos        int
+	exhaustive bool // do without the scanner
+}
+
+var errTruncated = errors.New("the JSON text ends in the middle of a value")
+
+func (w *walker) syntax(want string) error {
+	if w.pos >= len(w.data) {
+		return errTruncated
+	}
+	return fmt.Errorf("invalid JSON at byte %d: %s where %s is due", w.pos, escaped(w.data[w.pos:w.pos+1]), want)
+}
+
+// peek is the next byte that is not white space, 0 at the end.
+func (w *walker) peek() byte {
+	for ; w.pos < len(w.data); w.pos++ {
+		switch c := w.data[w.pos]; c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// take steps over one byte of punctuation, if it is the next.
+func (w *walker) take(c byte) bool {
+	if w.peek() == c && w.pos < len(w.data) {
+		w.pos++
+		return true
+	}
+	return false
+}
+
+// end fails if anything follows.
+func (w *walker) end() error {
+	if w.peek(); w.pos < len(w.data) {
+		return fmt.Errorf("more than one JSON value: the first ends before byte %d of %d", w.pos, len(w.data))
+	}
+	return nil
+}
+
+// value steps over one value of any kind and returns its text. What the scanner calls invalid is looked at again for
+// the reason. Either way a value ends where encoding/json ends it, whatever follows: of 01 it is the 0.
+func (w *walker) value() ([]byte, error) {
+	w.peek()
+	rest := w.data[w.pos:]
+	if !w.exhaustive {
+		switch n, v := scan.Next(rest); v {
+		case scan.Unsure, scan.NotRoot:
+			w.pos += n
+			return rest[:n], nil
+		case scan.Incomplete: // without a copy of what may be a large part of a truncated payload
+			return nil, errTruncated
+		}
+	}
+	d := json.NewDecoder(bytes.NewReader(rest))
+	var v json.RawMessage
+	switch err := d.Decode(&v); {
+	case err == nil:
+		n := int(d.InputOffset())
+		w.pos += n
+		return rest[:n], nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, errTruncated
+	default:
+		return nil, fmt.Errorf("invalid JSON in the value at byte %d: %w", w.pos, err)
+	}
+}
+
+// object steps over an object. For each member it calls field, which must step over the member's value.
+func (w *walker) object(field func(key string) error) error {
+	if !w.take('{') {
+		return w.syntax("an object")
+	}
+	if w.take('}') {
+		return nil
+	}
+	for {
+		if w.peek() != '"' {
+			return w.syntax("a member's name")
+		}
+		name, err := w.value()
+		if err != nil {
+			return err
+		}
+		key := string(name[1 : len(name)-1])
+		if strings.IndexByte(key, '\\') >= 0 {
+			if key, err = text(name); err != nil {
+				return err
+			}
+		}
+		if !w.take(':') {
+			return w.syntax(`":"`)
+		}
+		if err := field(key); err != nil {
+			return err
+		}
+		if w.take('}') {
+			return nil
+		}
+		if !w.take(',') {
+			return w.syntax(`"," or "}"`)
+		}
+	}
+}
+
+// array steps over an array. For each element it calls element, which must step over it.
+func (w *walker) array(element func() error) error {
+	if !w.take('[') {
+		return w.syntax("an array")
+	}
+	if w.take(']') {
+		return nil
+	}
+	for {
+		if err := element(); err != nil {
+			return err
+		}
+		if w.take(']') {
+			return nil
+		}
+		if !w.take(',') {
+			return w.syntax(`"," or "]"`)
+		}
+	}
+}
+
+// text is the value of a valid JSON string; it fails for any other value.
+func text(value []byte) (string, error) {
+	var s *string
+	if err := json.Unmarshal(value, &s); err != nil {
+		return "", err
+	}
+	if s == nil {
+		return "", errors.New("null where a string is due")
+	}
+	return *s, nil
+}
+
+// appendText appends the value of a valid JSON string to buf; ok is false for any other value. Most strings that
+// hold an event are ASCII with a backslash before each quote: these take the short way.
+func appendText(buf, value []byte) (_ []byte, ok bool) {
+	if !isString(value) {
+		return buf, false
+	}
+	start, rest := len(buf), value[1:len(value)-1]
+	for {
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 {
+			break
+		}
+		c := simpleEscapes[rest[i+1]]
+		if c == 0 {
+			return appendDecoded(buf[:start], value)
+		}
+		buf, rest = append(append(buf, rest[:i]...), c), rest[i+2:]
+	}
+	buf = append(buf, rest...)
+	if !utf8.Valid(buf[start:]) {
+		return appendDecoded(buf[:start], value)
+	}
+	return buf, true
+}
+
+// simpleEscapes are the bytes that two-letter escapes stand for.
+var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// appendDecoded does as appendText, by encoding/json.
+func appendDecoded(buf, value []byte) ([]byte, bool) {
+	s, err := text(value)
+	return append(buf, s...), err == nil
+}
