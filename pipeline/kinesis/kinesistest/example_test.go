@@ -1,0 +1,71 @@
+package kinesistest_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"rootwatch/pipeline/kinesis/kinesistest"
+)
+
+// A consumer is shown an iterator that expires while it reads.
+func Example() {
+	srv := kinesistest.NewServer(kinesistest.Options{})
+	defer srv.Close()
+
+	ctx := context.Background()
+	k := kinesis.NewFromConfig(srv.AWSConfig("reader"))
+	stream := aws.String("events")
+	if _, err := k.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: stream, ShardCount: aws.Int32(1)}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, text := range []string{"first", "second"} {
+		if _, err := k.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: stream, Data: []byte(text), PartitionKey: aws.String("key")}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	start, err := k.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
+		StreamName: stream, ShardId: aws.String("shardId-000000000000"), ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	page, err := k.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: start.ShardIterator, Limit: aws.Int32(1)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("read:", string(page.Records[0].Data))
+
+	srv.ExpireIterators()
+	_, err = k.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: page.NextShardIterator})
+	var expired *types.ExpiredIteratorException
+	fmt.Println("expired:", asError(err, &expired))
+	fmt.Println("calls:", srv.CallsBy("reader")["kinesis:GetRecords"])
+	// Output:
+	// read: first
+	// expired: true
+	// calls: 2
+}
+
+// One of two workers loses DynamoDB, the other one does not.
+func ExampleService_Inject() {
+	srv := kinesistest.NewServer(kinesistest.Options{})
+	defer srv.Close()
+
+	cut := srv.Inject(kinesistest.Fault{Service: "dynamodb", AccessKeyID: "worker-1", Effect: kinesistest.Drop})
+	fmt.Println("worker-1:", listTables(srv, "worker-1") == nil)
+	fmt.Println("worker-2:", listTables(srv, "worker-2") == nil)
+	cut.Remove()
+	fmt.Println("worker-1 again:", listTables(srv, "worker-1") == nil)
+	// Output:
+	// worker-1: false
+	// worker-2: true
+	// worker-1 again: true
+}

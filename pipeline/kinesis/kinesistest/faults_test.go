@@ -1,0 +1,275 @@
+package kinesistest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"rootwatch/pipeline/kinesis/kinesistest"
+)
+
+var noDeadline = context.Background()
+
+func TestEffectsOfFaults(t *testing.T) {
+	for effect, c := range map[kinesistest.Effect]struct {
+		code    string // of the error; "" is no answer at all
+		written bool
+	}{
+		kinesistest.Throttle:  {"ProvisionedThroughputExceededException", false},
+		kinesistest.Fail:      {"InternalFailure", false},
+		kinesistest.FailAfter: {"InternalFailure", true},
+		kinesistest.Drop:      {"", false},
+		kinesistest.DropAfter: {"", true},
+	} {
+		t.Run(string(effect), func(t *testing.T) {
+			b := newBench(t, 1, kinesistest.Options{})
+			in := b.srv.Inject(kinesistest.Fault{Operation: "PutRecord", Effect: effect})
+			_, err := b.k.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("events"), Data: []byte("x"), PartitionKey: aws.String("k")})
+			var api interface{ ErrorCode() string }
+			if err == nil || c.code != "" && !hasCode(err, c.code) || c.code == "" && errors.As(err, &api) {
+				t.Errorf("got %v, want %q", err, c.code)
+			}
+			if got := b.read(shard0) == "x"; got != c.written {
+				t.Errorf("written: %v, want %v", got, c.written)
+			}
+			in.Remove()
+			b.put("y")
+			b.equal("hits", in.Hits(), 1)
+		})
+	}
+}
+
+func TestThrottlingHasTheOperationsOwnName(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	it := b.iterator(types.ShardIteratorTypeLatest, shard0, nil)
+	b.srv.Inject(kinesistest.Fault{Effect: kinesistest.Throttle})
+	_, err := b.get(it)
+	b.equal("GetRecords", hasCode(err, "ProvisionedThroughputExceededException"), true)
+	_, err = b.k.ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("events")})
+	b.equal("ListShards", hasCode(err, "LimitExceededException"), true)
+	_, err = b.d.Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("leases")})
+	b.equal("Scan", hasCode(err, "ProvisionedThroughputExceededException"), true)
+	_, err = b.d.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String("leases")})
+	b.equal("DescribeTable", hasCode(err, "ThrottlingException"), true)
+	b.srv.ClearFaults()
+	_, err = b.get(it)
+	b.ok(err)
+}
+
+func TestFaultsHitWhatTheyAreMeantFor(t *testing.T) {
+	b := newBench(t, 2, kinesistest.Options{})
+	_, err := b.k.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("spare"), ShardCount: aws.Int32(1)})
+	b.ok(err)
+	first, second := b.iterator(types.ShardIteratorTypeLatest, shard0, nil), b.iterator(types.ShardIteratorTypeLatest, shard1, nil)
+	mine := b.k
+	other := kinesis.NewFromConfig(once(b.srv, "other"))
+	get := func(k *kinesis.Client, it *string) func() error {
+		return func() error {
+			_, err := k.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: it})
+			return err
+		}
+	}
+	describe := func(name string) func() error {
+		return func() error {
+			_, err := mine.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: &name})
+			return err
+		}
+	}
+	arn := b.arn("events")
+	calls := map[string]func() error{
+		"get of shard 0": get(mine, first), "get of shard 1": get(mine, second), "get by another": get(other, first),
+		"events by name": describe("events"), "spare by name": describe("spare"),
+		"events by ARN": func() error {
+			_, err := mine.ListShards(t.Context(), &kinesis.ListShardsInput{StreamARN: &arn})
+			return err
+		},
+		"scan of leases": func() error {
+			_, err := b.d.Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("leases")})
+			return err
+		},
+	}
+	for what, c := range map[string]struct {
+		fault kinesistest.Fault
+		hits  string
+	}{
+		"a service":         {kinesistest.Fault{Service: "dynamodb"}, "scan of leases"},
+		"an operation":      {kinesistest.Fault{Operation: "ListShards"}, "events by ARN"},
+		"a caller":          {kinesistest.Fault{AccessKeyID: "other"}, "get by another"},
+		"a shard":           {kinesistest.Fault{Shard: shard1}, "get of shard 1"},
+		"a shard's readers": {kinesistest.Fault{Shard: shard0}, "get by another, get of shard 0"},
+		"a table":           {kinesistest.Fault{Resource: "leases"}, "scan of leases"},
+		"a stream":          {kinesistest.Fault{Resource: "spare"}, "spare by name"},
+		"a stream, however named": {kinesistest.Fault{Service: "kinesis", Resource: "events"},
+			"events by ARN, events by name, get by another, get of shard 0, get of shard 1"},
+		"iterators": {kinesistest.Fault{AccessKeyID: "test", Effect: kinesistest.ExpireIterator}, "get of shard 0, get of shard 1"},
+		"nothing":   {kinesistest.Fault{Service: "kinesis", Resource: "leases"}, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			if c.fault.Effect == "" {
+				c.fault.Effect = kinesistest.Fail
+			}
+			defer b.srv.Inject(c.fault).Remove()
+			var hit []string
+			for _, name := range sortedKeys(calls) {
+				if calls[name]() != nil {
+					hit = append(hit, name)
+				}
+			}
+			if got := strings.Join(hit, ", "); got != c.hits {
+				t.Errorf("hit %q, want %q", got, c.hits)
+			}
+		})
+	}
+}
+
+func TestThrottledPutsRefuseTheirShardAlone(t *testing.T) {
+	b := newBench(t, 2, kinesistest.Options{})
+	b.srv.Inject(kinesistest.Fault{Operation: "PutRecords", Shard: shard1, Effect: kinesistest.Throttle})
+	var entries []types.PutRecordsRequestEntry
+	for _, hash := range []*big.Int{big.NewInt(0), half, big.NewInt(1)} {
+		entries = append(entries, types.PutRecordsRequestEntry{Data: []byte(fmt.Sprint(hash.Sign())), PartitionKey: aws.String("k"), ExplicitHashKey: aws.String(hash.String())})
+	}
+	out, err := b.k.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: aws.String("events"), Records: entries})
+	b.ok(err)
+	b.equal("failed", *out.FailedRecordCount, 1)
+	b.equal("error", aws.ToString(out.Records[1].ErrorCode), "ProvisionedThroughputExceededException")
+	b.equal("sequence number of the failed one", out.Records[1].SequenceNumber == nil, true)
+	b.equal("shard 0", b.read(shard0), "0 1")
+	b.equal("shard 1", b.read(shard1), "")
+}
+
+func TestCountedFaultsEndByThemselves(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	in := b.srv.Inject(kinesistest.Fault{Operation: "ListTables", Effect: kinesistest.Fail, Count: 2})
+	b.equal("first", listTables(b.srv, "") == nil, false)
+	b.equal("second", listTables(b.srv, "") == nil, false)
+	b.equal("third", listTables(b.srv, "") == nil, true)
+	b.equal("hits", in.Hits(), 2)
+	in.Remove() // does nothing
+}
+
+func TestProbabilityIsSeeded(t *testing.T) {
+	run := func(seed uint64) string {
+		srv := kinesistest.NewServer(kinesistest.Options{Seed: seed})
+		defer srv.Close()
+		srv.Inject(kinesistest.Fault{Effect: kinesistest.Fail, Probability: 0.5})
+		hits := ""
+		for range 40 {
+			if listTables(srv, "") == nil {
+				hits += "."
+			} else {
+				hits += "x"
+			}
+		}
+		return hits
+	}
+	a, again, other := run(1), run(1), run(2)
+	if a != again || a == other {
+		t.Errorf("seed 1 gave %s and %s, seed 2 %s", a, again, other)
+	}
+	if n := strings.Count(a, "x"); n < 10 || n > 30 {
+		t.Errorf("%d of 40 calls hit, want about half", n)
+	}
+}
+
+func TestSlowCallsTakeTheirTime(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	const delay = 50 * time.Millisecond
+	b.srv.Inject(kinesistest.Fault{Effect: kinesistest.Slow, Delay: delay})
+	start := time.Now()
+	b.ok(listTables(b.srv, ""))
+	if took := time.Since(start); took < delay {
+		t.Errorf("took %s, want %s at least", took, delay)
+	}
+}
+
+func TestHangingCallsEndWithTheClientOrTheFault(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	in := b.srv.Inject(kinesistest.Fault{Operation: "ListTables", Effect: kinesistest.Hang})
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, err := b.d.ListTables(ctx, &dynamodb.ListTablesInput{})
+		failed <- err
+	}()
+	waitFor(t, "the first call hangs", func() bool { return in.Hits() == 1 })
+	cancel()
+	if err := <-failed; err == nil {
+		t.Error("a cancelled call went well")
+	}
+	go func() { failed <- listTables(b.srv, "") }()
+	waitFor(t, "the second call hangs", func() bool { return in.Hits() == 2 })
+	in.Remove()
+	if err := <-failed; err == nil {
+		t.Error("a call that hung went well")
+	}
+	b.ok(listTables(b.srv, ""))
+}
+
+func TestFaultsThatMakeNoSense(t *testing.T) {
+	srv := kinesistest.New(kinesistest.Options{})
+	for what, f := range map[string]kinesistest.Fault{
+		"no effect": {}, "an unknown effect": {Effect: "explode"}, "an unknown service": {Service: "s3", Effect: kinesistest.Fail},
+		"a probability of 2": {Effect: kinesistest.Fail, Probability: 2}, "a negative delay": {Effect: kinesistest.Slow, Delay: -1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			srv.Inject(f)
+		})
+	}
+}
+
+func TestAdminDoesFromOutsideWhatMethodsDo(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{Admin: true})
+	admin, ctx := kinesistest.Admin{URL: b.srv.URL}, t.Context()
+	b.srv.ResetCalls()
+
+	id, err := admin.Inject(ctx, kinesistest.Fault{Operation: "ListTables", Effect: kinesistest.Fail, AccessKeyID: "one", Delay: time.Millisecond})
+	b.ok(err)
+	b.equal("hit", listTables(b.srv, "one") == nil, false)
+	b.equal("not hit", listTables(b.srv, "two") == nil, true)
+	b.ok(admin.Remove(ctx, id))
+	b.equal("after removal", listTables(b.srv, "one") == nil, true)
+	_, err = admin.Inject(ctx, kinesistest.Fault{Effect: kinesistest.Drop})
+	b.ok(err)
+	b.ok(admin.ClearFaults(ctx))
+	b.equal("after clearing", listTables(b.srv, "one") == nil, true)
+	if _, err := admin.Inject(ctx, kinesistest.Fault{Effect: "explode"}); err == nil || !strings.Contains(err.Error(), "explode") {
+		t.Errorf("an unknown effect: %v", err)
+	}
+
+	calls, err := admin.Calls(ctx)
+	b.ok(err)
+	b.equal("calls", calls, map[kinesistest.Call]int{{Action: "dynamodb:ListTables", AccessKeyID: "one"}: 3, {Action: "dynamodb:ListTables", AccessKeyID: "two"}: 1})
+	b.ok(admin.ResetCalls(ctx))
+	b.equal("calls after a reset", len(b.srv.Calls()), 0)
+
+	b.put("x")
+	it := b.iterator(types.ShardIteratorTypeTrimHorizon, shard0, nil)
+	b.ok(admin.ExpireIterators(ctx))
+	_, err = b.get(it)
+	b.equal("expired", hasCode(err, "ExpiredIteratorException"), true)
+	b.ok(admin.Trim(ctx, "events"))
+	b.equal("after trimming", b.read(shard0), "")
+	if err := admin.Trim(ctx, "none"); err == nil {
+		t.Error("a stream that is not there was trimmed")
+	}
+
+	closed := newBench(t, 1, kinesistest.Options{})
+	if _, err := (kinesistest.Admin{URL: closed.srv.URL}).Calls(ctx); err == nil {
+		t.Error("a server without Options.Admin let itself be told")
+	}
+}
