@@ -1,0 +1,84 @@
+package kinesis
+
+import (
+	"context"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// budget bounds the memory of all fetches and of the batches in flight, in bytes. Reservations are served in the order
+// of asking, so that a large one is not starved by small ones. One that is larger than the whole budget waits until
+// nothing else is reserved: some fetch can always go on.
+type budget struct {
+	total int64
+	gauge prometheus.Gauge
+
+	mu      sync.Mutex
+	used    int64
+	waiting []*reservation
+}
+
+// share is what an answer has reserved. The zero share is nothing.
+type share struct {
+	of    *budget
+	bytes int64
+}
+
+// resize changes a share to what it has turned out to need. It never waits: what is there is there.
+func (s *share) resize(to int64) {
+	if s.of != nil {
+		s.of.resize(s.bytes, to)
+		s.bytes = to
+	}
+}
+
+type reservation struct {
+	bytes   int64
+	granted chan struct{}
+}
+
+// reserve waits for n bytes; it fails only with ctx.
+func (b *budget) reserve(ctx context.Context, n int64) error {
+	b.mu.Lock()
+	r := &reservation{bytes: n, granted: make(chan struct{})}
+	b.waiting = append(b.waiting, r)
+	b.grant()
+	b.mu.Unlock()
+	select {
+	case <-r.granted:
+		return nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, w := range b.waiting {
+		if w == r {
+			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
+			b.grant()
+			return context.Cause(ctx)
+		}
+	}
+	return nil // granted at the same moment
+}
+
+func (b *budget) resize(from, to int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used += to - from
+	b.grant()
+}
+
+// grant needs b.mu.
+func (b *budget) grant() {
+	for len(b.waiting) > 0 {
+		r := b.waiting[0]
+		if b.used > 0 && b.used+r.bytes > b.total {
+			break
+		}
+		b.used += r.bytes
+		b.waiting = b.waiting[1:]
+		close(r.granted)
+	}
+	b.gauge.Set(float64(b.used))
+}

@@ -1,0 +1,448 @@
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	awstypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"golang.org/x/sync/errgroup"
+
+	"rootwatch/pipeline/dynamo"
+)
+
+// coordinator decides which leases are ours. In each pass it looks at the shards and at the lease table, takes what is free
+// or has expired, up to a fair share, and asks for shards of workers that have two more than it. Its heartbeat renews what
+// is held and sees what others ask for.
+type coordinator struct {
+	table    *table
+	leases   *checkpointer
+	kinesis  *awskinesis.Client
+	stream   streamRef
+	start    startAt
+	recreate func(context.Context) error // makes a vanished lease table anew
+	metrics  *metrics
+	log      *slog.Logger
+	handoff  time.Duration // limit of a handoff
+	patience time.Duration // without an answer of Kinesis: then others may have better luck
+	kicked   chan struct{} // a tenure or a shard has ended: look now
+
+	mu        sync.Mutex // guards what follows; the pass writes, the library and /-/ready read
+	view      map[string]*lease
+	listed    []awstypes.Shard // for the library
+	looked    time.Time        // last good look at the table
+	lookError error
+	wanted    int                  // shards that nobody holds and that we could take
+	resting   map[string]time.Time // shards that the pipeline has failed in here: not ours again before then
+
+	// Only the pass uses these.
+	shards    map[string]*shard
+	seen      map[string]*sighting // by shard id
+	lastList  time.Time
+	missing   map[string]time.Time // leases whose shard is not listed, since when
+	freeSince map[string]time.Time // shards left to others because we have our share
+}
+
+// sighting is how a lease's version has been seen by the local monotonic clock: no host's wall clock decides.
+type sighting struct {
+	version string
+	since   time.Time // the lease was renewed at this moment or before
+	looked  time.Time // last look at it
+}
+
+func newCoordinator() *coordinator {
+	return &coordinator{
+		kicked: make(chan struct{}, 1), resting: make(map[string]time.Time), seen: make(map[string]*sighting),
+		missing: make(map[string]time.Time), freeSince: make(map[string]time.Time),
+	}
+}
+
+func (c *coordinator) kick() {
+	select {
+	case c.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// ended takes note of the end of a tenure. A shard that the pipeline has failed in is left to the others for a while;
+// when nobody wants it, it comes back.
+func (c *coordinator) ended(t *tenure) {
+	if cause := context.Cause(t.over); errors.Is(cause, errPanic) || errors.Is(cause, errRefused) {
+		c.mu.Lock()
+		c.resting[t.shard.id] = time.Now().Add(c.quarter())
+		c.mu.Unlock()
+	}
+	c.kick()
+}
+
+// rests says whether a shard is left to the others.
+func (c *coordinator) rests(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	until, ok := c.resting[id]
+	if ok && !time.Now().Before(until) {
+		delete(c.resting, id)
+		return false
+	}
+	return ok
+}
+
+// quarter of a lease is the rhythm of renewals and, at rest, of looks at the table.
+func (c *coordinator) quarter() time.Duration { return c.table.duration / 4 }
+
+// run passes until ctx ends.
+func (c *coordinator) run(ctx context.Context) {
+	for {
+		next := c.pass(ctx)
+		timer := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-c.kicked:
+			timer.Stop()
+			// Many tenures end together: one look serves them all.
+			if dynamo.Sleep(ctx, min(50*time.Millisecond, c.quarter())) != nil {
+				return
+			}
+			c.lastList = time.Time{}
+		}
+	}
+}
+
+// pass looks and decides once, and returns when to look again.
+func (c *coordinator) pass(ctx context.Context) time.Duration {
+	c.leases.sweep()
+	c.metrics.leasesHeld.Set(float64(len(c.leases.tenures()))) // also when the table does not answer
+	busy := min(time.Second, c.table.duration/8)
+	if err := c.look(ctx); err != nil {
+		if ctx.Err() == nil {
+			c.log.Error("the shards or the lease table cannot be read: no lease is taken until they can", "err", err)
+		}
+		c.mu.Lock()
+		c.lookError = err
+		c.mu.Unlock()
+		return busy
+	}
+	restless := c.decide(ctx)
+	c.cleanUp(ctx)
+	if restless {
+		return busy
+	}
+	return c.quarter()
+}
+
+// look refreshes shards and leases.
+func (c *coordinator) look(ctx context.Context) error {
+	if now := time.Now(); c.lastList.IsZero() || now.Sub(c.lastList) >= max(c.quarter(), time.Second) {
+		shards, err := listShards(ctx, c.kinesis, c.stream, 10*time.Second)
+		if err != nil {
+			c.giveUpUnread()
+			return err
+		}
+		c.shards, c.lastList = shards, now
+	}
+	view, err := c.table.scan(ctx)
+	if errors.Is(err, errTableMissing) {
+		c.log.Error("the lease table is gone: it is made anew, and shards whose checkpoint is lost are read from the application's start", "table", c.table.name)
+		if err := c.recreate(ctx); err != nil {
+			return err
+		}
+		view, err = c.table.scan(ctx)
+	}
+	if err != nil {
+		c.metrics.tableFailures.Inc()
+		return err
+	}
+	now := time.Now()
+	c.sight(view, now)
+	open := 0
+	listed := make([]awstypes.Shard, 0, len(c.shards))
+	for id, s := range c.shards {
+		l := view[id]
+		if l != nil {
+			l.stale = s.another(l.shardStart)
+		}
+		if l == nil || !l.finished() {
+			open++
+		}
+		// Without parents: the library would wait for them without an end, and only for one of two.
+		listed = append(listed, awstypes.Shard{ShardId: aws.String(id), SequenceNumberRange: &awstypes.SequenceNumberRange{}})
+	}
+	c.metrics.shards.Set(float64(open))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.view, c.listed, c.looked, c.lookError = view, listed, now, nil
+	return nil
+}
+
+// giveUpUnread hands the leases back when Kinesis has answered nothing for too long, neither for a shard nor now: a worker
+// that is cut off from it must not keep its shards from those that are not.
+func (c *coordinator) giveUpUnread() {
+	held := c.leases.tenures()
+	if len(held) == 0 || c.metrics.lag.newest() < c.patience {
+		return
+	}
+	c.log.Error("Kinesis does not answer: the leases are given up, for others to read", "leases", len(held))
+	for _, t := range held {
+		c.wind(t, errUnread)
+	}
+}
+
+// sight notes which leases have moved. A lease moved somewhere between two looks; it is taken to have been half-way, so
+// that expiry is on average neither early nor late. Its owner, whose clock starts with the renewal, has given it up after
+// three quarters of the duration: half a look's distance (an eighth) leaves a distance between the two.
+func (c *coordinator) sight(view map[string]*lease, now time.Time) {
+	for id, l := range view {
+		s := c.seen[id]
+		switch v := l.version(); {
+		case s == nil:
+			c.seen[id] = &sighting{version: v, since: now, looked: now}
+		case s.version != v:
+			s.version, s.since = v, now.Add(-min(now.Sub(s.looked), c.quarter())/2)
+			s.looked = now
+		default:
+			s.looked = now
+		}
+	}
+	for id := range c.seen {
+		if view[id] == nil {
+			delete(c.seen, id)
+		}
+	}
+}
+
+// unmoved is how long a lease has stood still.
+func (c *coordinator) unmoved(id string) time.Duration {
+	if s := c.seen[id]; s != nil {
+		return time.Since(s.since)
+	}
+	return 0
+}
+
+// decide takes and asks for leases; it reports whether something is under way that deserves an early look.
+func (c *coordinator) decide(ctx context.Context) (restless bool) {
+	held := make(map[string]bool)
+	for _, t := range c.leases.tenures() {
+		held[t.shard.id] = true
+		if s := c.shards[t.shard.id]; s != nil && s.another(t.shard.start) {
+			c.wind(t, errGone)
+		}
+	}
+	load := map[string]int{c.table.me: len(held)}
+	var free, theirs []string
+	for id, s := range c.shards {
+		l := c.view[id]
+		switch {
+		case held[id] || l != nil && l.finished() || !mayStart(s, c.shards, c.view):
+		case l == nil || l.owner == "" || l.owner == c.table.me:
+			free = append(free, id)
+		case c.unmoved(id) >= c.table.duration:
+			free = append(free, id)
+		default:
+			holder := l.owner
+			if l.claim != "" { // as good as handed over: two newcomers must not ask for the same surplus
+				holder = l.claim
+			} else {
+				theirs = append(theirs, id)
+			}
+			load[holder]++
+			if l.claim == c.table.me || c.unmoved(id) > c.table.duration/2 {
+				restless = true
+			}
+		}
+	}
+	total := len(free)
+	for _, n := range load {
+		total += n
+	}
+	share := (total + len(load) - 1) / len(load)
+	took := c.take(ctx, free, share-load[c.table.me], len(load) > 1)
+	load[c.table.me] += took
+	asked := 0
+	if len(free) == took {
+		asked = c.ask(ctx, theirs, load)
+	}
+	c.mu.Lock()
+	c.wanted = len(free) - took
+	c.mu.Unlock()
+	c.metrics.leasesHeld.Set(float64(len(c.leases.tenures())))
+	return restless || len(free) > took || asked > 0
+}
+
+// take acquires free leases up to room, and those beyond it that no other worker has wanted for a quarter of a lease.
+func (c *coordinator) take(ctx context.Context, free []string, room int, peers bool) (took int) {
+	rand.Shuffle(len(free), func(i, j int) { free[i], free[j] = free[j], free[i] })
+	waiting := make(map[string]time.Time)
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(16)
+	for _, id := range free {
+		l := c.view[id]
+		expired := l != nil && c.unmoved(id) >= c.table.duration
+		if c.rests(id) {
+			continue
+		}
+		if l != nil && l.claim != "" && l.claim != c.table.me && !expired {
+			continue // handed over to a peer: its turn, for the time of a lease
+		}
+		mine := l != nil && l.claim == c.table.me
+		if room <= 0 && peers && !mine {
+			since, ok := c.freeSince[id]
+			if !ok {
+				since = time.Now()
+			}
+			if time.Since(since) < c.quarter() {
+				waiting[id] = since
+				continue
+			}
+		}
+		room--
+		group.Go(func() error {
+			if c.acquire(ctx, c.shards[id], l, expired, mine) {
+				mu.Lock()
+				took++
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	c.freeSince = waiting
+	group.Wait() //nolint:errcheck // its functions return none
+	return took
+}
+
+func (c *coordinator) acquire(ctx context.Context, s *shard, seen *lease, expired, claimed bool) bool {
+	if seen != nil && seen.stale {
+		c.log.Warn("the lease is of a deleted stream's shard of the same name: it is removed, and the shard read from the start",
+			"shard_id", s.id, "lease_start", seen.shardStart, "shard_start", s.start)
+		if err := c.table.remove(ctx, seen); err != nil {
+			return false
+		}
+		seen = nil
+	}
+	asked := time.Now()
+	// Not cut short by a stop: a lease that was taken without our knowing it would be nobody's until it expires.
+	l, err := c.table.acquire(context.WithoutCancel(ctx), s, seen, expired)
+	if err != nil {
+		if !errors.Is(err, errFenced) && ctx.Err() == nil {
+			c.metrics.tableFailures.Inc()
+			c.log.Warn("a lease could not be taken", "shard_id", s.id, "err", err)
+		}
+		return false
+	}
+	start := c.start
+	if bornRead(s, c.view) {
+		start = startAt{oldest: true}
+	}
+	change := leaseAcquired
+	if claimed {
+		change = leaseStolen
+	}
+	c.metrics.leaseChanges.WithLabelValues(change).Inc()
+	t := newTenure(s, l, start, asked, c.table, c.metrics, c.log)
+	t.log.Info("lease acquired", "change", change, "checkpoint", l.checkpoint)
+	c.leases.hold(t)
+	return true
+}
+
+// ask puts our claim on leases of the workers that have at least two more than we, until nobody has.
+func (c *coordinator) ask(ctx context.Context, theirs []string, load map[string]int) (asked int) {
+	slices.Sort(theirs)
+	rand.Shuffle(len(theirs), func(i, j int) { theirs[i], theirs[j] = theirs[j], theirs[i] })
+	spent := make(map[string]bool) // workers whose surplus is claimed already
+	for {
+		donor := ""
+		for w := range load {
+			if !spent[w] && (donor == "" || load[w] > load[donor]) {
+				donor = w
+			}
+		}
+		if donor == "" || load[donor]-load[c.table.me] < 2 {
+			return asked
+		}
+		i := slices.IndexFunc(theirs, func(id string) bool { return c.view[id].owner == donor })
+		if i < 0 {
+			spent[donor] = true
+			continue
+		}
+		id := theirs[i]
+		theirs = slices.Delete(theirs, i, i+1)
+		if err := c.table.claim(ctx, c.view[id]); err != nil {
+			if !errors.Is(err, errFenced) {
+				c.metrics.tableFailures.Inc()
+				c.log.Warn("a lease could not be asked for", "shard_id", id, "err", err)
+				return asked
+			}
+			load[donor]--
+			continue
+		}
+		c.log.Info("asked for a lease", "shard_id", id, "owner", donor)
+		load[donor]--
+		load[c.table.me]++
+		asked++
+	}
+}
+
+// cleanUp removes the leases of shards that Kinesis has deleted, once they have been missing for a whole lease.
+func (c *coordinator) cleanUp(ctx context.Context) {
+	for id := range c.missing {
+		if c.view[id] == nil || c.shards[id] != nil {
+			delete(c.missing, id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.view)) {
+		l := c.view[id]
+		if c.shards[id] != nil || !strings.HasPrefix(id, "shardId-") {
+			continue
+		}
+		since, known := c.missing[id]
+		if !known {
+			c.missing[id] = time.Now()
+			continue
+		}
+		if time.Since(since) < c.table.duration {
+			continue
+		}
+		if t := c.leases.tenure(id); t != nil {
+			c.wind(t, errGone)
+			continue
+		}
+		if l.owner != "" && c.unmoved(id) < c.table.duration {
+			continue
+		}
+		if err := c.table.remove(ctx, l); err != nil {
+			c.log.Warn("the lease of a deleted shard could not be removed", "shard_id", id, "err", err)
+			continue
+		}
+		if l.finished() {
+			c.log.Info("lease of a deleted shard removed", "shard_id", id)
+			continue
+		}
+		c.metrics.dataLoss.WithLabelValues(lossShardDeleted).Inc()
+		c.log.Error("a shard was deleted before it was read to its end: its last records are lost", "shard_id", id, "checkpoint", l.checkpoint, "checkpoint_time", l.checkedAt)
+	}
+}
+
+// finished says whether a shard has been read to its end.
+func (c *coordinator) finished(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.view[id]
+	return l != nil && l.finished()
+}
+
+func (c *coordinator) listedShards() []awstypes.Shard {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.listed
+}

@@ -1,0 +1,293 @@
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	awstypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"rootwatch/pipeline/dynamo"
+)
+
+// stallPause is how often a stalled tenure is looked at.
+const stallPause = 20 * time.Millisecond
+
+// startAt is where a shard without a checkpoint begins.
+type startAt struct {
+	oldest bool // at TRIM_HORIZON; else at the first record that arrived at or after time
+	time   time.Time
+}
+
+// guard answers the library's calls. Between it and Kinesis every error that time heals is waited out, so that the
+// library, which gives the shard up on most of them without telling anybody, sees only records, silence, the end of a
+// shard, and the end of a tenure.
+type guard struct {
+	svc          *awskinesis.Client // with retries off: this is the one place that retries
+	stream       streamRef
+	leases       *checkpointer
+	budget       *budget
+	metrics      *metrics
+	log          *slog.Logger
+	pollInterval time.Duration
+	callTimeout  time.Duration
+	maxRecords   int32
+	shards       func() []awstypes.Shard // those that the library may know of
+	shardEnded   func()
+}
+
+// fetchState is a tenure's reading position. Only the consumer goroutine of the tenure uses it.
+type fetchState struct {
+	start      startAt
+	resume     string // the checkpoint that the tenure began with
+	resumeTime string // arrival of the record there, as the table says
+	last       position
+	iterator   *string
+	closed     bool // the end of the shard was handed on
+
+	pace     pace
+	idle     time.Time // not before: the poll interval after an empty answer
+	largest  int64     // average record size of the answer that had the largest
+	behind   time.Duration
+	answered time.Time
+	memory   share // of the answer that the session has not yet taken over
+	complain time.Time
+}
+
+func (g *guard) listShards() *awskinesis.ListShardsOutput {
+	return &awskinesis.ListShardsOutput{Shards: g.shards()}
+}
+
+// getShardIterator hands out a token of our own: real iterators expire and are renewed behind it.
+func (g *guard) getShardIterator(shardID string) (*awskinesis.GetShardIteratorOutput, error) {
+	t := g.leases.tenure(shardID)
+	if t == nil {
+		return nil, fmt.Errorf("shard %s: %w", shardID, errLost)
+	}
+	return &awskinesis.GetShardIteratorOutput{ShardIterator: aws.String(shardID + "/" + strconv.FormatInt(t.epoch, 10))}, nil
+}
+
+func (g *guard) tenureOf(token string) *tenure {
+	shardID, epoch, _ := strings.Cut(token, "/")
+	if t := g.leases.tenure(shardID); t != nil && strconv.FormatInt(t.epoch, 10) == epoch {
+		return t
+	}
+	return nil
+}
+
+// getRecords blocks until there is an answer to give: records, an empty answer after the poll interval, the end of the
+// shard, or the end of the tenure as an error.
+func (g *guard) getRecords(token string) (out *awskinesis.GetRecordsOutput, err error) {
+	t := g.tenureOf(token)
+	if t == nil {
+		return nil, fmt.Errorf("iterator %s: %w", token, errLost)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			t.panicked("fetch", v, debug.Stack())
+			out, err = nil, errPanic
+		}
+	}()
+	t.from.memory.resize(0)
+	t.from.pace.ask(time.Now())
+	wait := dynamo.Backoff(5 * time.Second)
+	for {
+		if t.reading.Err() != nil {
+			return nil, fmt.Errorf("shard %s: reading ends: %w", t.shard.id, context.Cause(t.reading))
+		}
+		answer, err := g.fetch(t)
+		if err == nil {
+			return g.handOn(t, token, answer), nil
+		}
+		if t.reading.Err() == nil {
+			g.failed(t, err)
+			dynamo.Sleep(t.reading, wait.NextBackOff()) //nolint:errcheck // the loop looks at the context itself
+		}
+	}
+}
+
+// fetch makes one call of GetRecords, with a new iterator before it where one is needed.
+func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
+	f := &t.from
+	if err := dynamo.Sleep(t.reading, max(f.pace.delay(time.Now()), time.Until(f.idle))); err != nil {
+		return nil, err
+	}
+	// While the checkpoint cannot be written the lease is probably going too: what were read now would be read again by the
+	// next owner. The wait costs nothing that the loss of the lease would not cost as well.
+	for t.stalled.Load() {
+		if err := dynamo.Sleep(t.reading, stallPause); err != nil {
+			return nil, err
+		}
+	}
+	if f.iterator == nil {
+		if err := g.newIterator(t); err != nil {
+			return nil, err
+		}
+	}
+	estimate := f.estimate(g.maxRecords, min(maxAnswerMemory, g.budget.total))
+	if err := g.budget.reserve(t.reading, estimate); err != nil {
+		return nil, err
+	}
+	f.memory = share{g.budget, estimate}
+	f.pace.begin(time.Now())
+	ctx, cancel := context.WithTimeout(t.reading, g.callTimeout)
+	defer cancel()
+	out, err := g.svc.GetRecords(ctx, &awskinesis.GetRecordsInput{ShardIterator: f.iterator, Limit: &g.maxRecords, StreamARN: g.arn()})
+	if err != nil {
+		f.memory.resize(0)
+		return nil, err
+	}
+	return out, nil
+}
+
+func (g *guard) arn() *string {
+	_, arn := g.stream.params()
+	return arn
+}
+
+// handOn makes the library's answer of a good one and moves the position behind it.
+func (g *guard) handOn(t *tenure, token string, answer *awskinesis.GetRecordsOutput) *awskinesis.GetRecordsOutput {
+	f := &t.from
+	g.metrics.fetches.WithLabelValues(fetchOK).Inc()
+	now := time.Now()
+	f.behind = time.Duration(aws.ToInt64(answer.MillisBehindLatest)) * time.Millisecond
+	f.answered = now
+	g.metrics.lag.set(t.shard.id, f.behind)
+	if n := len(answer.Records); n > 0 {
+		r := &answer.Records[n-1]
+		f.last = position{sequenceNumber: aws.ToString(r.SequenceNumber), arrival: aws.ToTime(r.ApproximateArrivalTimestamp)}
+		f.idle = time.Time{}
+	} else if f.behind == 0 {
+		f.idle = now.Add(g.pollInterval)
+	}
+	f.iterator = answer.NextShardIterator
+	out := &awskinesis.GetRecordsOutput{
+		Records:            g.unpack(f, answer.Records),
+		MillisBehindLatest: aws.Int64(f.behind.Milliseconds()),
+		NextShardIterator:  &token,
+	}
+	if answer.NextShardIterator == nil {
+		out.NextShardIterator = nil
+		f.closed = true
+		g.shardEnded()
+	}
+	return out
+}
+
+// unpack expands the aggregates of an answer and books what it has turned out to be.
+func (g *guard) unpack(f *fetchState, received []awstypes.Record) []awstypes.Record {
+	records := expand(received)
+	bytes, expanded := dataBytes(received), dataBytes(records)
+	f.pace.end(max(bytes, expanded)) // Kinesis counts the one, the library the other
+	f.memory.resize(int64(max(bytes, expanded)) + int64(len(records))*recordOverhead)
+	if n := len(received); n > 0 {
+		f.largest = max(f.largest, int64(bytes/n))
+	}
+	return records
+}
+
+func dataBytes(records []awstypes.Record) (n int) {
+	for i := range records {
+		n += len(records[i].Data)
+	}
+	return n
+}
+
+// newIterator asks for an iterator after the last record handed on, else after the checkpoint, else at the start.
+func (g *guard) newIterator(t *tenure) error {
+	f := &t.from
+	in := &awskinesis.GetShardIteratorInput{ShardId: &t.shard.id}
+	in.StreamName, in.StreamARN = g.stream.params()
+	after := f.last.sequenceNumber
+	if after == "" {
+		after = f.resume
+	}
+	switch {
+	case after != "":
+		in.ShardIteratorType, in.StartingSequenceNumber = awstypes.ShardIteratorTypeAfterSequenceNumber, &after
+	case f.start.oldest:
+		in.ShardIteratorType = awstypes.ShardIteratorTypeTrimHorizon
+	default:
+		in.ShardIteratorType, in.Timestamp = awstypes.ShardIteratorTypeAtTimestamp, &f.start.time
+	}
+	ctx, cancel := context.WithTimeout(t.reading, g.callTimeout)
+	defer cancel()
+	out, err := g.svc.GetShardIterator(ctx, in)
+	var invalid *awstypes.InvalidArgumentException
+	if errors.As(err, &invalid) && after != "" {
+		// What lies between the checkpoint and the oldest record left is gone. To go on asking would never end.
+		g.metrics.dataLoss.WithLabelValues(lossExpiredCheckpoint).Inc()
+		t.log.Error("the checkpoint is older than the stream's retention, or not of this stream: reading goes on at the oldest record; what lay between is lost",
+			"checkpoint", after, "checkpoint_time", f.positionTime(), "err", err)
+		f.last, f.resume, f.start = position{}, "", startAt{oldest: true}
+	}
+	if err != nil {
+		return err
+	}
+	f.iterator = out.ShardIterator
+	return nil
+}
+
+func (f *fetchState) positionTime() string {
+	if at := f.last.time(); at != "" {
+		return at
+	}
+	return f.resumeTime
+}
+
+// failed counts and logs a call that failed. Each shard complains at most once in ten seconds.
+func (g *guard) failed(t *tenure, err error) {
+	f := &t.from
+	result := fetchFailed
+	var expired *awstypes.ExpiredIteratorException
+	var invalid *awstypes.InvalidArgumentException
+	var missing *awstypes.ResourceNotFoundException
+	switch {
+	case errors.As(err, &expired):
+		result = fetchExpiredIterator
+		f.iterator = nil
+	case dynamo.Throttled(err):
+		result = fetchThrottled
+	case errors.As(err, &invalid), errors.As(err, &missing):
+		f.iterator = nil // it may be the iterator that is bad
+	}
+	g.metrics.fetches.WithLabelValues(result).Inc()
+	if time.Since(f.complain) < 10*time.Second {
+		return
+	}
+	f.complain = time.Now()
+	t.log.Warn("fetching records failed: trying again from the same place", "result", result, "err", err)
+}
+
+// What an answer costs: its body (base64 in JSON, read into a buffer that grows) and its records lie in memory together:
+// measured, 14 MB of body and 10 MB of data for the largest one.
+const (
+	maxAnswerBytes  = 10 << 20
+	memoryPerByte   = 2.4
+	maxAnswerMemory = int64(maxAnswerBytes * memoryPerByte)
+	minAnswerMemory = 128 << 10
+	recordOverhead  = 256
+)
+
+// estimate says how much memory the next answer may need at the most, as far as can be told: a shard takes in 1 MB/s, so a
+// caught-up one has little new; else as many records as are asked for, of the largest size seen with half as much again.
+func (f *fetchState) estimate(limit int32, most int64) int64 {
+	if f.answered.IsZero() {
+		return most
+	}
+	bytes := float64(maxAnswerBytes)
+	if f.behind == 0 {
+		bytes = min(bytes, (time.Since(f.answered).Seconds()+1)*(1<<20))
+	}
+	if f.largest > 0 {
+		bytes = min(bytes, float64(limit)*float64(f.largest)*1.5)
+	}
+	return min(max(int64(bytes*memoryPerByte), minAnswerMemory), most)
+}

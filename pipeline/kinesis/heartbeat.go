@@ -1,0 +1,83 @@
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// beat renews all leases every quarter of their duration, and those whose renewal has failed sooner: there is only half a
+// lease left for it. It starts a handoff where somebody asks for one.
+func (c *coordinator) beat(ctx context.Context) {
+	ticker := time.NewTicker(c.quarter() / 4)
+	defer ticker.Stop()
+	last := time.Now()
+	var due []*tenure
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if time.Since(last) > c.quarter()*7/8 { // the next tick would be late
+			last, due = time.Now(), c.leases.tenures()
+		}
+		due = c.renewAll(ctx, due)
+	}
+}
+
+// renewAll returns the tenures whose renewal must be tried again.
+func (c *coordinator) renewAll(ctx context.Context, due []*tenure) (failed []*tenure) {
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(32)
+	for _, t := range due {
+		group.Go(func() error {
+			if !c.renew(ctx, t) {
+				mu.Lock()
+				failed = append(failed, t)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	group.Wait() //nolint:errcheck // its functions return none
+	return failed
+}
+
+// renew reports whether the renewal has been answered, with success or with a refusal.
+func (c *coordinator) renew(ctx context.Context, t *tenure) bool {
+	if t.over.Err() != nil {
+		return true
+	}
+	asked := time.Now()
+	l, err := c.table.renew(ctx, t.shard.id, t.epoch)
+	switch {
+	case t.releasing.Load(): // refused or not, it was given back meanwhile
+	case errors.Is(err, errFenced):
+		t.lose("another worker owns it")
+	case err != nil:
+		c.metrics.tableFailures.Inc()
+		t.log.Warn("the lease could not be renewed", "err", err)
+		return false
+	default:
+		t.renewed(asked)
+		if l.claim != "" && l.claim != c.table.me && t.reading.Err() == nil {
+			t.log.Info("another worker asks for the lease: finishing what is in flight", "claim", l.claim)
+			c.wind(t, errHandoff)
+		}
+	}
+	return true
+}
+
+// wind ends a tenure whose lease is to be given back: what is in flight may be finished, for the time of a handoff.
+func (c *coordinator) wind(t *tenure, why error) {
+	if t.reading.Err() != nil {
+		return
+	}
+	t.stopReading(why)
+	time.AfterFunc(c.handoff, func() { t.end(errCut) })
+}

@@ -1,0 +1,97 @@
+package kinesis
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"rootwatch/pipeline/kinesis/kinesistest"
+)
+
+// newNetwork is a cloud behind a real port, with real time: leases are short here.
+func newNetwork(t *testing.T, shards int) *cloud {
+	t.Helper()
+	server := kinesistest.NewServer(kinesistest.Options{Seed: 1})
+	t.Cleanup(server.Close)
+	c := &cloud{t: t, Service: server.Service, dial: func(id string) (*awskinesis.Client, *dynamodb.Client) {
+		cfg := server.AWSConfig(id)
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		t.Cleanup(transport.CloseIdleConnections)
+		cfg.HTTPClient = &http.Client{Transport: transport}
+		return awskinesis.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
+	}}
+	c.kinesis, c.dynamo = c.clients("test")
+	c.createStream(shards)
+	return c
+}
+
+func short(cfg *Config) {
+	trimHorizon(cfg)
+	cfg.PollInterval, cfg.LeaseDuration, cfg.CheckpointInterval = 200*time.Millisecond, 2*time.Second, 200*time.Millisecond
+}
+
+// Real sockets, real time, three workers with leases of two seconds; one of them is cut off, one is stopped, and calls
+// fail all the while. Nothing is lost, and the stop is quick.
+func TestOverTheNetworkNothingIsLost(t *testing.T) {
+	t.Parallel()
+	c := newNetwork(t, 6)
+	impatient := setup{config: short, worker: func(w *Worker) { w.guard.callTimeout = time.Second }}
+	first, second, third := c.start("first", impatient), c.start("second", impatient), c.start("third", impatient)
+	for _, f := range []kinesistest.Fault{
+		{Effect: kinesistest.Fail, Probability: 0.03}, {Effect: kinesistest.FailAfter, Probability: 0.03}, {Effect: kinesistest.Drop, Probability: 0.03},
+		{Effect: kinesistest.DropAfter, Probability: 0.03}, {Service: "kinesis", Operation: "GetRecords", Effect: kinesistest.Hang, Probability: 0.01}, {Effect: kinesistest.ExpireIterator, Probability: 0.05},
+	} {
+		for _, id := range []string{"first", "second", "third"} {
+			f.AccessKeyID = id
+			c.Inject(f)
+		}
+	}
+	c.put(600)
+	c.readAll(time.Minute, first, second, third)
+
+	cut := c.Inject(kinesistest.Fault{AccessKeyID: "first", Effect: kinesistest.Drop})
+	wanted := c.put(600)
+	until(t, time.Minute, "the others read all", func() bool {
+		counts := count(second, third)
+		return !slices.ContainsFunc(wanted, func(s string) bool { return counts[s] == 0 })
+	})
+	cut.Remove()
+	until(t, time.Minute, "it takes part again", func() bool { return len(first.holds()) > 0 && first.Ready() == nil })
+	c.put(600)
+	if took, err := second.end(); took > 2*time.Second || err != nil {
+		t.Errorf("the stop took %s: %v", took, err)
+	}
+	c.put(600)
+	c.readAll(time.Minute, first, second, third)
+	c.ClearFaults()
+	for _, r := range []*reader{first, third} {
+		if took, err := r.end(); took > 2*time.Second || err != nil {
+			t.Errorf("the stop took %s: %v", took, err)
+		}
+	}
+}
+
+func TestOverTheNetworkAQuietHandoffDoublesNothing(t *testing.T) {
+	t.Parallel()
+	c := newNetwork(t, 4)
+	calm := setup{config: func(cfg *Config) { short(cfg); cfg.LeaseDuration = 8 * time.Second }}
+	first := c.start("first", calm)
+	c.put(200)
+	c.readAll(time.Minute, first)
+	second := c.start("second", calm)
+	until(t, time.Minute, "the shards are shared", func() bool {
+		c.put(20)
+		return even(4, first, second)
+	})
+	c.readAll(time.Minute, first, second)
+	for _, r := range []*reader{first, second} {
+		if took, err := r.end(); took > 2*time.Second || err != nil {
+			t.Errorf("the stop took %s: %v", took, err)
+		}
+	}
+	c.once(first, second)
+}

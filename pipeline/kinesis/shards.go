@@ -1,0 +1,132 @@
+package kinesis
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
+)
+
+// shard is one shard of the stream as ListShards tells it.
+type shard struct {
+	id      string
+	parents []string // none, the parent of a split, or both parents of a merge
+	start   string   // first sequence number: two shards of one name in two streams differ in it
+	closed  bool     // no record will be added
+}
+
+// another says that a shard of the same name began elsewhere: it is a shard of a stream that was deleted or made anew.
+func (s *shard) another(start string) bool { return start != "" && s.start != "" && start != s.start }
+
+// streamRef names the stream in the calls of Kinesis: by ARN where one was given (another account's stream can
+// only be named so), else by name.
+type streamRef struct {
+	name string
+	arn  string // "" when only the name was given
+}
+
+// parseStream takes the name or the ARN of a stream.
+func parseStream(s string) (streamRef, error) {
+	name := s
+	if strings.HasPrefix(s, "arn:") {
+		parts := strings.SplitN(s, ":", 6)
+		if len(parts) != 6 || parts[2] != "kinesis" || !strings.HasPrefix(parts[5], "stream/") {
+			return streamRef{}, fmt.Errorf("%q is not the ARN of a Kinesis stream (arn:aws:kinesis:REGION:ACCOUNT:stream/NAME)", s)
+		}
+		name = strings.TrimPrefix(parts[5], "stream/")
+	}
+	if !validName(name, 128) {
+		return streamRef{}, fmt.Errorf("%q is not a stream's name: 1 to 128 letters, digits, '_', '.' and '-'", name)
+	}
+	ref := streamRef{name: name}
+	if name != s {
+		ref.arn = s
+	}
+	return ref, nil
+}
+
+// validName is the rule that Kinesis streams and DynamoDB tables share, but for the length.
+func validName(s string, most int) bool {
+	if s == "" || len(s) > most {
+		return false
+	}
+	return strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '.' || r == '-')
+	}) < 0
+}
+
+// params returns the two members of a request that name the stream, one of them set.
+func (r streamRef) params() (name, arn *string) {
+	if r.arn != "" {
+		return nil, aws.String(r.arn)
+	}
+	return aws.String(r.name), nil
+}
+
+func (r streamRef) String() string {
+	if r.arn != "" {
+		return r.arn
+	}
+	return r.name
+}
+
+// listShards reads all shards that are not yet deleted, page by page.
+func listShards(ctx context.Context, svc *awskinesis.Client, stream streamRef, timeout time.Duration) (map[string]*shard, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	shards := make(map[string]*shard)
+	in := &awskinesis.ListShardsInput{}
+	in.StreamName, in.StreamARN = stream.params()
+	for {
+		out, err := svc.ListShards(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("listing the shards of stream %s: %w", stream, err)
+		}
+		for _, s := range out.Shards {
+			sh := &shard{id: aws.ToString(s.ShardId)}
+			if s.SequenceNumberRange != nil {
+				sh.start = aws.ToString(s.SequenceNumberRange.StartingSequenceNumber)
+				sh.closed = s.SequenceNumberRange.EndingSequenceNumber != nil
+			}
+			for _, p := range []*string{s.ParentShardId, s.AdjacentParentShardId} {
+				if aws.ToString(p) != "" {
+					sh.parents = append(sh.parents, *p)
+				}
+			}
+			shards[sh.id] = sh
+		}
+		if out.NextToken == nil {
+			return shards, nil
+		}
+		in = &awskinesis.ListShardsInput{NextToken: out.NextToken} // the stream may not be named beside a token
+	}
+}
+
+// mayStart is the parent gate: a child may be read only when each of its parents is finished or gone from the
+// stream, or events of one principal would overtake each other and a merge would forget its second parent.
+func mayStart(s *shard, shards map[string]*shard, leases map[string]*lease) bool {
+	for _, p := range s.parents {
+		if _, listed := shards[p]; !listed {
+			continue // deleted after the retention period
+		}
+		if l := leases[p]; l == nil || !l.finished() {
+			return false
+		}
+	}
+	return true
+}
+
+// bornRead says that the application has read from a parent of the shard, so that the shard must be read from its
+// beginning, whatever the configured start is. A parent that had ended before the application's start was finished
+// without being read: its child begins where the application does.
+func bornRead(s *shard, leases map[string]*lease) bool {
+	for _, p := range s.parents {
+		if l := leases[p]; l != nil && l.checkpoint != "" && l.checkedAt != neverRead && !l.stale {
+			return true
+		}
+	}
+	return false
+}

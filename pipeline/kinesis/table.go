@@ -1,0 +1,270 @@
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddb "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"rootwatch/pipeline/dynamo"
+)
+
+// The attributes of a lease. The first six are those of the library's own table; an application that ran on
+// the bare library keeps its checkpoints.
+const (
+	attrShardID      = "ShardID"
+	attrOwner        = "AssignedTo"
+	attrTimeout      = "LeaseTimeout" // for people who look at the table; nothing is decided on a host's clock
+	attrCheckpoint   = "Checkpoint"
+	attrParent       = "ParentShardId"
+	attrClaim        = "ClaimRequest"
+	attrEpoch        = "LeaseEpoch"      // one more at each acquisition: fences the writes of earlier owners
+	attrCounter      = "LeaseCounter"    // one more at each renewal: a lease whose counter stands still expires
+	attrShardStart   = "ShardStart"      // the shard's first sequence number: tells a recreated stream's shard apart
+	attrCheckpointAt = "CheckpointTime"  // arrival of the record at the checkpoint: names the gap after a loss
+	attrFirstStart   = "FirstStart"      // only in the item startKey
+	attrStream       = "Stream"          // only in the item startKey
+	startKey         = "rootwatch/start" // no shard has such an id
+	shardEnd         = "SHARD_END"
+	neverRead        = "never" // CheckpointTime of a finished shard that had no record for the application
+)
+
+// errTableMissing says that somebody has deleted the table.
+var errTableMissing = errors.New("the lease table does not exist")
+
+// errFenced says that the lease is no longer ours: another owner or a later epoch is in the table.
+var errFenced = errors.New("the lease has another owner")
+
+// lease is one item of the table as last read.
+type lease struct {
+	shardID    string
+	owner      string
+	checkpoint string
+	claim      string
+	timeout    string
+	shardStart string
+	checkedAt  string
+	epoch      int64
+	counter    int64
+	hasCounter bool
+	stale      bool // of a deleted stream's shard that had the same name: it says nothing about this one
+}
+
+// version is what every renewal and every change of owner changes.
+func (l *lease) version() string {
+	return fmt.Sprintf("%s/%d/%d/%s", l.owner, l.epoch, l.counter, l.timeout)
+}
+
+func (l *lease) finished() bool { return l.checkpoint == shardEnd && !l.stale }
+
+// table is the lease table. Its methods are single DynamoDB calls (scan: one a page) and hold no state.
+type table struct {
+	svc      *dynamodb.Client
+	name     string
+	me       string
+	duration time.Duration // lease duration
+	timeout  time.Duration // limit of one call, retries included
+	now      func() time.Time
+}
+
+func (t *table) key(shardID string) dynamo.Item {
+	return dynamo.Item{attrShardID: dynamo.String(shardID)}
+}
+
+func (t *table) leaseTimeout() ddb.AttributeValue {
+	return dynamo.String(t.now().Add(t.duration).UTC().Format(time.RFC3339Nano))
+}
+
+// ensure makes sure that the table is there and can be used.
+func (t *table) ensure(ctx context.Context) error {
+	return dynamo.Ensure(ctx, t.svc, t.name, attrShardID, "--kinesis.application")
+}
+
+// firstStart returns the moment of the application's first start, writing proposed down if there is none
+// yet. It fails if the table already belongs to the leases of another stream.
+func (t *table) firstStart(ctx context.Context, stream string, proposed time.Time) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(t.timeout, 5*time.Second))
+	defer cancel()
+	out, err := t.svc.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                &t.name,
+		Key:                      t.key(startKey),
+		UpdateExpression:         aws.String("SET " + attrFirstStart + " = if_not_exists(" + attrFirstStart + ", :t), #s = if_not_exists(#s, :s)"),
+		ExpressionAttributeNames: map[string]string{"#s": attrStream},
+		ExpressionAttributeValues: dynamo.Item{
+			":t": dynamo.String(proposed.UTC().Format(time.RFC3339Nano)), ":s": dynamo.String(stream),
+		},
+		ReturnValues: ddb.ReturnValueAllNew,
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("writing the first start into lease table %s: %w", t.name, err)
+	}
+	if kept := dynamo.Text(out.Attributes, attrStream); kept != stream {
+		return time.Time{}, fmt.Errorf("lease table %s belongs to stream %s, not %s: set --kinesis.application to a name of its own for each stream", t.name, kept, stream)
+	}
+	first, err := time.Parse(time.RFC3339Nano, dynamo.Text(out.Attributes, attrFirstStart))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("lease table %s, item %s: %s is no RFC 3339 time (delete the item to start anew from now): %w", t.name, startKey, attrFirstStart, err)
+	}
+	return first, nil
+}
+
+// scan reads all leases, consistently, page by page.
+func (t *table) scan(ctx context.Context) (map[string]*lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(t.timeout, 2*time.Second))
+	defer cancel()
+	leases := make(map[string]*lease)
+	var from dynamo.Item
+	for {
+		out, err := t.svc.Scan(ctx, &dynamodb.ScanInput{TableName: &t.name, ConsistentRead: aws.Bool(true), ExclusiveStartKey: from})
+		var missing *ddb.ResourceNotFoundException
+		if errors.As(err, &missing) {
+			return nil, errTableMissing
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading lease table %s: %w", t.name, err)
+		}
+		for _, item := range out.Items {
+			if l := parseLease(item); !strings.Contains(l.shardID, "/") {
+				leases[l.shardID] = l
+			}
+		}
+		if from = out.LastEvaluatedKey; len(from) == 0 {
+			return leases, nil
+		}
+	}
+}
+
+func parseLease(item dynamo.Item) *lease {
+	l := &lease{
+		shardID:    dynamo.Text(item, attrShardID),
+		owner:      dynamo.Text(item, attrOwner),
+		checkpoint: dynamo.Text(item, attrCheckpoint),
+		claim:      dynamo.Text(item, attrClaim),
+		timeout:    dynamo.Text(item, attrTimeout),
+		shardStart: dynamo.Text(item, attrShardStart),
+		checkedAt:  dynamo.Text(item, attrCheckpointAt),
+	}
+	l.epoch, _ = dynamo.Int(item, attrEpoch)
+	l.counter, l.hasCounter = dynamo.Int(item, attrCounter)
+	return l
+}
+
+// acquire takes the lease of a shard by one conditional update. seen is the lease as last read (nil: no item);
+// expired says that it has not moved for a whole lease, so that its owner and its claim count no more. The
+// update fails with errFenced if anybody has moved the lease since.
+func (t *table) acquire(ctx context.Context, s *shard, seen *lease, expired bool) (*lease, error) {
+	values := dynamo.Item{
+		":me": dynamo.String(t.me), ":t": t.leaseTimeout(), ":zero": dynamo.Number(0), ":one": dynamo.Number(1), ":none": dynamo.String(""), ":end": dynamo.String(shardEnd), ":start": dynamo.String(s.start),
+	}
+	free := "attribute_not_exists(AssignedTo) OR AssignedTo = :none OR AssignedTo = :me"
+	unclaimed := "attribute_not_exists(ClaimRequest) OR ClaimRequest = :none OR ClaimRequest = :me"
+	if expired && seen != nil {
+		if seen.owner != "" {
+			values[":owner"] = dynamo.String(seen.owner)
+			free += " OR (AssignedTo = :owner"
+			if seen.timeout != "" {
+				values[":timeout"] = dynamo.String(seen.timeout)
+				free += " AND LeaseTimeout = :timeout"
+			}
+			if seen.hasCounter {
+				values[":counter"] = dynamo.Number(seen.counter)
+				free += " AND LeaseCounter = :counter)"
+			} else {
+				free += " AND attribute_not_exists(LeaseCounter))"
+			}
+		}
+		if seen.claim != "" {
+			values[":claim"] = dynamo.String(seen.claim)
+			unclaimed += " OR ClaimRequest = :claim"
+		}
+	}
+	set := "SET AssignedTo = :me, LeaseTimeout = :t, ShardStart = :start," +
+		" LeaseEpoch = if_not_exists(LeaseEpoch, :zero) + :one, LeaseCounter = if_not_exists(LeaseCounter, :zero) + :one"
+	if len(s.parents) > 0 {
+		values[":parent"] = dynamo.String(s.parents[0])
+		set += ", ParentShardId = :parent"
+	}
+	return t.update(ctx, s.id, set+" REMOVE ClaimRequest",
+		"(attribute_not_exists(Checkpoint) OR Checkpoint <> :end) AND ("+free+") AND ("+unclaimed+")", values)
+}
+
+// renew moves the counter of a lease that is ours and returns the lease with a claim that others have put on it.
+func (t *table) renew(ctx context.Context, shardID string, epoch int64) (*lease, error) {
+	return t.update(ctx, shardID, "SET LeaseTimeout = :t, LeaseCounter = LeaseCounter + :one", "AssignedTo = :me AND LeaseEpoch = :epoch",
+		dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":t": t.leaseTimeout(), ":one": dynamo.Number(1)})
+}
+
+// checkpoint writes a sequence number, or SHARD_END, into a lease that is ours. at is the arrival of the last finished
+// record (or neverRead), "" if it is not known: the one in the table stays then.
+func (t *table) checkpoint(ctx context.Context, shardID string, epoch int64, sequenceNumber, at string) error {
+	values := dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":c": dynamo.String(sequenceNumber)}
+	condition := "AssignedTo = :me AND LeaseEpoch = :epoch"
+	if sequenceNumber != shardEnd { // SHARD_END itself may be written twice: the answer to the first may have been lost
+		condition += " AND (attribute_not_exists(Checkpoint) OR Checkpoint <> :end)"
+		values[":end"] = dynamo.String(shardEnd)
+	}
+	set := "SET Checkpoint = :c"
+	if at != "" {
+		values[":at"] = dynamo.String(at)
+		set += ", CheckpointTime = :at"
+	}
+	_, err := t.update(ctx, shardID, set, condition, values)
+	return err
+}
+
+// release makes a lease that is ours free. A claim stays: it is the claimer's turn.
+func (t *table) release(ctx context.Context, shardID string, epoch int64) error {
+	_, err := t.update(ctx, shardID, "SET LeaseCounter = LeaseCounter + :one REMOVE AssignedTo, LeaseTimeout", "AssignedTo = :me AND LeaseEpoch = :epoch",
+		dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":one": dynamo.Number(1)})
+	return err
+}
+
+// claim asks the owner of a lease to hand it over.
+func (t *table) claim(ctx context.Context, l *lease) error {
+	_, err := t.update(ctx, l.shardID, "SET ClaimRequest = :me",
+		"AssignedTo = :owner AND LeaseEpoch = :epoch AND (attribute_not_exists(ClaimRequest) OR ClaimRequest = :none OR ClaimRequest = :me) AND (attribute_not_exists(Checkpoint) OR Checkpoint <> :end)",
+		dynamo.Item{":me": dynamo.String(t.me), ":owner": dynamo.String(l.owner), ":epoch": dynamo.Number(l.epoch), ":none": dynamo.String(""), ":end": dynamo.String(shardEnd)})
+	return err
+}
+
+// remove deletes the item of a shard that is gone, as it was last read.
+func (t *table) remove(ctx context.Context, l *lease) error {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	in := &dynamodb.DeleteItemInput{TableName: &t.name, Key: t.key(l.shardID), ConditionExpression: aws.String("attribute_not_exists(LeaseCounter)")}
+	if l.hasCounter {
+		in.ConditionExpression = aws.String("LeaseCounter = :counter")
+		in.ExpressionAttributeValues = dynamo.Item{":counter": dynamo.Number(l.counter)}
+	}
+	if _, err := t.svc.DeleteItem(ctx, in); err != nil {
+		return t.fail("removing", l.shardID, err)
+	}
+	return nil
+}
+
+func (t *table) update(ctx context.Context, shardID, update, condition string, values dynamo.Item) (*lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	in := &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: t.key(shardID), UpdateExpression: &update, ConditionExpression: &condition,
+		ExpressionAttributeValues: values, ReturnValues: ddb.ReturnValueAllNew,
+	}
+	out, err := t.svc.UpdateItem(ctx, in)
+	if err != nil {
+		return nil, t.fail("updating", shardID, err)
+	}
+	return parseLease(out.Attributes), nil
+}
+
+func (t *table) fail(doing, shardID string, err error) error {
+	var condition *ddb.ConditionalCheckFailedException
+	if errors.As(err, &condition) {
+		return errFenced
+	}
+	return fmt.Errorf("%s the lease of %s in table %s: %w", doing, shardID, t.name, err)
+}
