@@ -1,0 +1,254 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rootwatch/classify"
+	"rootwatch/pipeline"
+	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/kinesistest"
+)
+
+const testTable = "rootwatch-findings"
+
+// task is the ledger as one task has it: its own memory, the shared table.
+func task(t *testing.T, server *kinesistest.Server, name string) *Ledger {
+	t.Helper()
+	l, err := New(Config{
+		DynamoDB: dynamodb.NewFromConfig(server.AWSConfig(name)), Table: testTable, Remember: 100,
+		Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func newServer(t *testing.T) *kinesistest.Server {
+	server := kinesistest.NewServer(kinesistest.Options{})
+	t.Cleanup(server.Close)
+	return server
+}
+
+var counted = time.UnixMilli(1_795_000_000_123)
+
+func call(id string, verdict classify.Verdict, severity classify.Severity) *pipeline.Finding {
+	return &pipeline.Finding{
+		ID: id, Counted: counted, Event: &classify.Event{},
+		Finding: classify.Finding{Verdict: verdict, Severity: severity, AccountID: "111122223333"},
+	}
+}
+
+func unexplained(id string) *pipeline.Finding { return call(id, classify.Unexplained, classify.High) }
+
+func record(t *testing.T, l *Ledger, f *pipeline.Finding) (first bool) {
+	t.Helper()
+	first, err := l.Record(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return first
+}
+
+func TestACallIsFirstInOneTaskOnly(t *testing.T) {
+	server := newServer(t)
+	a, b := task(t, server, "a"), task(t, server, "b")
+	if !record(t, a, unexplained("one")) {
+		t.Error("the first task's call is not the first")
+	}
+	if b.Seen(unexplained("one")) {
+		t.Error("the second task knows the call without asking")
+	}
+	if record(t, b, unexplained("one")) {
+		t.Error("the copy in the second task is taken for another call")
+	}
+	if !b.Seen(unexplained("one")) {
+		t.Error("the second task has not learnt the call")
+	}
+	if restarted := task(t, server, "c"); record(t, restarted, unexplained("one")) {
+		t.Error("the copy after a restart is taken for another call")
+	}
+}
+
+func TestOfManyTasksAtOnceOneIsFirst(t *testing.T) {
+	server := newServer(t)
+	var wg sync.WaitGroup
+	firsts := make([]bool, 8)
+	for i := range firsts {
+		l := task(t, server, fmt.Sprint("task", i))
+		wg.Go(func() { firsts[i], _ = l.Record(context.Background(), unexplained("one")) })
+	}
+	wg.Wait()
+	n := 0
+	for _, first := range firsts {
+		if first {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d of %d tasks were first, want one", n, len(firsts))
+	}
+}
+
+func TestACorrectionIsHeardOnlyWhenItTurnsToUnexplained(t *testing.T) {
+	service := func() *pipeline.Finding { return call("one", classify.ServiceInvoked, classify.None) }
+	for name, c := range map[string]struct {
+		calls []*pipeline.Finding
+		want  []bool
+	}{
+		"service_invoked, then unexplained":       {[]*pipeline.Finding{service(), unexplained("one")}, []bool{true, true}},
+		"unexplained, then service_invoked":       {[]*pipeline.Finding{unexplained("one"), service()}, []bool{true, false}},
+		"turned once, then again":                 {[]*pipeline.Finding{service(), unexplained("one"), unexplained("one")}, []bool{true, true, false}},
+		"turned, then the harmless one once more": {[]*pipeline.Finding{service(), unexplained("one"), service()}, []bool{true, true, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newServer(t)
+			var got []bool
+			for i, f := range c.calls {
+				got = append(got, record(t, task(t, server, fmt.Sprint("task", i)), f)) // a task each: none remembers
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("first (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The write took effect, but its answer was lost: the call must be counted, by this task and only by it.
+func TestAWriteWhoseAnswerWasLostIsStillTheFirst(t *testing.T) {
+	for _, operation := range []string{"PutItem", "UpdateItem"} {
+		t.Run(operation, func(t *testing.T) {
+			server := newServer(t)
+			l, f := task(t, server, "a"), unexplained("one")
+			fault := server.Inject(kinesistest.Fault{Service: "dynamodb", Operation: operation, Effect: kinesistest.FailAfter})
+			if _, err := l.Record(t.Context(), f); err == nil {
+				t.Fatal("no error though the answer was lost")
+			}
+			fault.Remove()
+			if !record(t, l, f) {
+				t.Error("the second try does not know its own write")
+			}
+			if record(t, task(t, server, "b"), unexplained("one")) {
+				t.Error("another task takes the call for its own")
+			}
+		})
+	}
+}
+
+func TestTheNewestCallIsRestoredToTheMillisecond(t *testing.T) {
+	server := newServer(t)
+	l := task(t, server, "a")
+	older, newer, other := unexplained("older"), unexplained("newer"), call("other", classify.Unexplained, classify.Critical)
+	older.Counted = counted.Add(-time.Hour)
+	other.AccountID = "unknown"
+	harmless := call("harmless", classify.ServiceInvoked, classify.None)
+	for _, f := range []*pipeline.Finding{newer, older, other, harmless} { // in any order
+		record(t, l, f)
+	}
+	var got []Newest
+	if err := task(t, server, "b").Restore(t.Context(), func(n Newest) { got = append(got, n) }); err != nil {
+		t.Fatal(err)
+	}
+	want := []Newest{{"111122223333", classify.High, counted}, {"unknown", classify.Critical, counted}}
+	if diff := cmp.Diff(want, got, cmpopts.SortSlices(func(a, b Newest) bool { return a.AccountID < b.AccountID })); diff != "" {
+		t.Errorf("newest (-want +got):\n%s", diff)
+	}
+}
+
+// The process died between the two writes: the call is read again, by anybody, and is a copy then.
+func TestACopyBringsTheNewestCallUpToWhenItWasCounted(t *testing.T) {
+	server := newServer(t)
+	l := task(t, server, "a")
+	server.Inject(kinesistest.Fault{Service: "dynamodb", Operation: "UpdateItem", AccessKeyID: "a", Effect: kinesistest.Fail})
+	if _, err := l.Record(t.Context(), unexplained("one")); err == nil {
+		t.Fatal("no error though the second write failed")
+	}
+	later := unexplained("one")
+	later.Counted = counted.Add(10 * time.Minute)
+	b := task(t, server, "b")
+	if record(t, b, later) {
+		t.Error("the copy is taken for another call")
+	}
+	got, err := b.Newest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Newest{{"111122223333", classify.High, counted}}, got); diff != "" {
+		t.Errorf("newest (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnyIDIsAKey(t *testing.T) {
+	server := newServer(t)
+	for name, id := range map[string]string{
+		"long":                      strings.Repeat("x", 5000),
+		"like an item of our own":   "newest/high/0",
+		"with characters of others": "é\x00/\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !record(t, task(t, server, "a"), unexplained(id)) {
+				t.Error("not the first")
+			}
+			if record(t, task(t, server, "b"), unexplained(id)) {
+				t.Error("its copy is the first again")
+			}
+		})
+	}
+}
+
+func TestAnItemSaysWhoWhatWhereAndExpires(t *testing.T) {
+	server := newServer(t)
+	l, f := task(t, server, "a"), unexplained("one")
+	f.ShardID = "shardId-000000000001"
+	f.Event.EventName = classify.Text{Value: "CreateAccessKey", Present: true}
+	record(t, l, f)
+	item, err := l.get(t.Context(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for attribute, want := range map[string]string{"account_id": "111122223333", "event_name": "CreateAccessKey", "verdict": "unexplained", "severity": "high", "shard_id": f.ShardID} {
+		if got := dynamo.Text(item, attribute); got != want {
+			t.Errorf("%s is %q, want %q", attribute, got, want)
+		}
+	}
+	if at, _ := dynamo.Int(item, attrExpires); at != counted.Add(35*24*time.Hour).Unix() {
+		t.Errorf("it expires at %d, want 35 days after it was counted", at)
+	}
+	ttl, err := l.cfg.DynamoDB.DescribeTimeToLive(t.Context(), &dynamodb.DescribeTimeToLiveInput{TableName: &l.cfg.Table})
+	if err != nil || ttl.TimeToLiveDescription.AttributeName == nil || *ttl.TimeToLiveDescription.AttributeName != attrExpires {
+		t.Errorf("time to live: %+v, %v; want it on %s", ttl, err, attrExpires)
+	}
+}
+
+func TestADeletedTableIsMadeAnew(t *testing.T) {
+	server := newServer(t)
+	l := task(t, server, "a")
+	table := testTable
+	if _, err := l.cfg.DynamoDB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &table}); err != nil {
+		t.Fatal(err)
+	}
+	f := unexplained("one")
+	if _, err := l.Record(t.Context(), f); err == nil {
+		t.Error("no error though there was no table")
+	}
+	if !record(t, l, f) {
+		t.Error("the second try is not the first")
+	}
+	if record(t, task(t, server, "b"), unexplained("one")) {
+		t.Error("another task does not see the call in the new table")
+	}
+}
