@@ -1,0 +1,112 @@
+package archive
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// maxNested is how often a text may be compressed: a delivery by Firehose is gzip in gzip, and somebody may have packed
+// it once more. More is a bomb or a mistake.
+const maxNested = 4
+
+// maxWindow bounds a zstd decoder's memory: what `zstd --long` makes at its default.
+const maxWindow = 128 << 20
+
+var errNested = errors.New("compressed more than four times")
+
+// expander gives the text of compressed files, one after another: its decoders are kept for the next file.
+type expander struct {
+	in    *bufio.Reader
+	gzips [maxNested]*gzip.Reader
+	zstds [maxNested]*zstd.Decoder
+}
+
+func newExpander() *expander { return &expander{in: bufio.NewReaderSize(nil, 64<<10)} }
+
+// open returns the text of a file, and whether it is compressed.
+func (x *expander) open(raw io.Reader) (text io.Reader, compressed bool, err error) {
+	x.in.Reset(raw)
+	in := x.in
+	for level := 0; ; level++ {
+		magic, _ := in.Peek(4) // an error comes again with the first Read
+		var next io.Reader
+		switch {
+		case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}) && level < maxNested:
+			next, err = x.gzip(level, in)
+		case isZstd(magic) && level < maxNested:
+			next, err = x.zstd(level, in)
+		case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}) || isZstd(magic):
+			return nil, true, errNested
+		default:
+			return in, level > 0, nil
+		}
+		if err != nil {
+			return nil, true, err
+		}
+		in = bufio.NewReaderSize(next, 64<<10)
+	}
+}
+
+// isZstd knows frames of zstd, and the skippable ones that pzstd begins with (RFC 8878, 3.1).
+func isZstd(magic []byte) bool {
+	return len(magic) == 4 && (string(magic) == "\x28\xb5\x2f\xfd" || magic[0]&0xf0 == 0x50 && string(magic[1:]) == "\x2a\x4d\x18")
+}
+
+func (x *expander) gzip(level int, in *bufio.Reader) (io.Reader, error) {
+	if x.gzips[level] == nil {
+		x.gzips[level] = new(gzip.Reader)
+	}
+	if err := x.gzips[level].Reset(in); err != nil {
+		return nil, named("gzip", err)
+	}
+	return &decoding{"gzip", x.gzips[level]}, nil
+}
+
+func (x *expander) zstd(level int, in *bufio.Reader) (io.Reader, error) {
+	if x.zstds[level] == nil {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, named("zstd", err)
+		}
+		x.zstds[level] = d
+	}
+	if err := x.zstds[level].Reset(in); err != nil {
+		return nil, named("zstd", err)
+	}
+	return &decoding{"zstd", x.zstds[level]}, nil
+}
+
+func (x *expander) close() {
+	for _, d := range x.zstds {
+		if d != nil {
+			d.Close()
+		}
+	}
+}
+
+// decoding names the compression in a decoder's errors.
+type decoding struct {
+	format string
+	io.Reader
+}
+
+func (d *decoding) Read(p []byte) (int, error) {
+	n, err := d.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = named(d.format, err)
+	}
+	return n, err
+}
+
+func named(format string, err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("truncated: the %s data ends early", format)
+	}
+	return fmt.Errorf("broken %s data: %w", format, err)
+}
