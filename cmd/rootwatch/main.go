@@ -1,0 +1,85 @@
+// Command rootwatch answers "somebody used our AWS root credentials: should I be concerned?": it reads CloudTrail events
+// from Kinesis, judges every root call and exports the counts. This package parses flags and wires the parts.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
+)
+
+// Exit codes, besides 0. A flag or a setting that cannot be right ends the program before it touches anything.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitUnexplained = 3 // `review --exit-code`
+)
+
+// command is one of the program's commands: its flags are registered by the time run is called.
+type command struct {
+	*kingpin.CmdClause
+	run func(ctx context.Context, stdout, stderr io.Writer) error
+}
+
+// usageError says that the command line or the environment is wrong.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	app := kingpin.New("rootwatch", "Watches the use of AWS root credentials: reads CloudTrail events from Kinesis, tells calls that services make by themselves from those of people, and counts both for Prometheus.")
+	app.DefaultEnvars().UsageWriter(stdout).ErrorWriter(stderr)
+	app.Version(version.Print("rootwatch")).VersionFlag.NoEnvar()
+	app.HelpFlag.NoEnvar().Short('h')
+	type answered int // --help and --version answer in the middle of parsing
+	app.Terminate(func(code int) { panic(answered(code)) })
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case answered:
+			code = int(v)
+		default:
+			panic(v)
+		}
+	}()
+	commands := []command{newRunCommand(app), newDemoCommand(app), newReviewCommand(app), newHealthcheckCommand(app)}
+
+	name, err := app.Parse(keepDashes(args))
+	if err != nil {
+		fmt.Fprintf(stderr, "rootwatch: %v, try --help\n", err)
+		return exitUsage
+	}
+	for _, c := range commands {
+		if c.FullCommand() == name {
+			return exitCode(c.run(ctx, stdout, stderr), stderr)
+		}
+	}
+	return exitUsage
+}
+
+func exitCode(err error, stderr io.Writer) int {
+	switch err {
+	case nil:
+		return 0
+	case errUnexplained:
+		return exitUnexplained
+	}
+	fmt.Fprintf(stderr, "rootwatch: %v\n", err)
+	if _, ok := err.(usageError); ok {
+		return exitUsage
+	}
+	return exitFailed
+}

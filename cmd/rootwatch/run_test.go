@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"rootwatch/pipeline/cloudtrailtest"
+	"rootwatch/pipeline/kinesis/kinesistest"
+)
+
+// testStream makes a stream in the in-process Kinesis.
+func testStream(t *testing.T, shards int32) (*kinesistest.Server, *awskinesis.Client) {
+	t.Helper()
+	server := kinesistest.NewServer(kinesistest.Options{})
+	t.Cleanup(server.Close)
+	client := awskinesis.NewFromConfig(server.Direct("producer"))
+	if _, err := client.CreateStream(t.Context(), &awskinesis.CreateStreamInput{StreamName: aws.String("trail"), ShardCount: &shards}); err != nil {
+		t.Fatal(err)
+	}
+	return server, client
+}
+
+// putAll puts records into the stream, spread over its shards.
+func putAll(t *testing.T, client *awskinesis.Client, records []cloudtrailtest.Record) {
+	t.Helper()
+	for len(records) > 0 {
+		n := min(len(records), 500)
+		var entries []types.PutRecordsRequestEntry
+		for i, r := range records[:n] {
+			entries = append(entries, types.PutRecordsRequestEntry{Data: r.Data, PartitionKey: aws.String(fmt.Sprintf("%d/%d", len(records), i))})
+		}
+		out, err := client.PutRecords(t.Context(), &awskinesis.PutRecordsInput{StreamName: aws.String("trail"), Records: entries})
+		if err != nil || aws.ToInt32(out.FailedRecordCount) > 0 {
+			t.Fatalf("putting records: %v, %+v", err, out)
+		}
+		records = records[n:]
+	}
+}
+
+func endpointsOf(server *kinesistest.Server) map[string]string {
+	return map[string]string{"AWS_ENDPOINT_URL": server.URL}
+}
+
+func TestEveryRootCallIsCountedOnceOverARestart(t *testing.T) {
+	t.Parallel()
+	server, client := testStream(t, 4)
+	traffic := cloudtrailtest.New(7, 40, time.Now)
+	var records []cloudtrailtest.Record
+	sent := newTally()
+	for range 20_000 {
+		r := traffic.Next()
+		records = append(records, r)
+		sent.add(r.Result, string(r.Verdict), string(r.Reason), 1)
+	}
+	putAll(t, client, records)
+
+	first := startWorker(t, endpointsOf(server), "one", "--kinesis.stream=trail", "--kinesis.start=trim-horizon")
+	eventually(t, 60*time.Second, "all events are counted", func() bool { return first.metric("rootwatch_events_total") == 20_000 })
+	for key, n := range sent.counts {
+		got := first.metric("rootwatch_events_total", "result="+key[0])
+		if key[0] == "root" {
+			got = first.metric("rootwatch_root_calls_total", "verdict="+key[1], "reason="+key[2])
+		}
+		if int(got) != n {
+			t.Errorf("%v: %d sent, %v counted", key, n, got)
+		}
+	}
+	if code, body := first.get("/-/ready"); code != 200 {
+		t.Errorf("/-/ready answers %d: %s", code, body)
+	}
+	if took := first.stop(10 * time.Second); took > 3*time.Second {
+		t.Errorf("stopping took %s with a working pipeline, want under 3s", took)
+	}
+
+	second := startWorker(t, endpointsOf(server), "two", "--kinesis.stream=trail", "--kinesis.start=trim-horizon")
+	more := traffic.Next()
+	putAll(t, client, []cloudtrailtest.Record{more})
+	eventually(t, 30*time.Second, "the record put after the restart is counted", func() bool { return second.metric("rootwatch_events_total") >= 1 })
+	if n := second.metric("rootwatch_events_total"); n != 1 {
+		t.Errorf("after the restart %v events were counted, want the new one alone", n)
+	}
+	second.stop(10 * time.Second)
+}
+
+func TestWrongSettingsStopTheProgramAtOnce(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"no stream":                {[]string{"run"}, exitUsage, "--kinesis.stream"},
+		"not a stream's name":      {[]string{"run", "--kinesis.stream=a/b"}, exitUsage, "a/b"},
+		"another service's ARN":    {[]string{"run", "--kinesis.stream=arn:aws:s3:us-east-1:111122223333:stream/x"}, exitUsage, "not the ARN of a Kinesis stream"},
+		"latest":                   {[]string{"run", "--kinesis.stream=s", "--kinesis.start=latest"}, exitUsage, "latest is not offered"},
+		"no time":                  {[]string{"run", "--kinesis.stream=s", "--kinesis.start=yesterday"}, exitUsage, "RFC 3339"},
+		"a time to come":           {[]string{"run", "--kinesis.stream=s", "--kinesis.start=2999-01-01T00:00:00Z"}, exitUsage, "future"},
+		"a lease too short":        {[]string{"run", "--kinesis.stream=s", "--kinesis.lease-duration=1s"}, exitUsage, "2s at least"},
+		"no duration":              {[]string{"run", "--kinesis.stream=s", "--kinesis.lease-duration=20"}, exitUsage, "--kinesis.lease-duration"},
+		"too many records":         {[]string{"run", "--kinesis.stream=s", "--kinesis.max-records=10001"}, exitUsage, "1 to 10000"},
+		"too little memory":        {[]string{"run", "--kinesis.stream=s", "--kinesis.fetch-memory=1MiB"}, exitUsage, "16 MiB"},
+		"no level":                 {[]string{"run", "--kinesis.stream=s", "--log.level=loud"}, exitUsage, "--log.level"},
+		"no address":               {[]string{"run", "--kinesis.stream=s", "--web.listen-address=nowhere"}, exitUsage, "--web.listen-address"},
+		"no web configuration":     {[]string{"run", "--kinesis.stream=s", "--web.config.file=missing.yml"}, exitUsage, "missing.yml"},
+		"no region for heartbeats": {[]string{"run", "--kinesis.stream=s", "--heartbeat.regions=mars"}, exitUsage, "mars"},
+		"an unknown flag":          {[]string{"run", "--kinesis.streem=s"}, exitUsage, "streem"},
+		"an unknown command":       {[]string{"walk"}, exitUsage, "walk"},
+		"a demo too fast":          {[]string{"demo", "--rate=0"}, exitUsage, "--rate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if code := run(t.Context(), c.args, &stdout, &stderr); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if text := stderr.String(); !strings.Contains(text, c.says) || strings.Count(text, "\n") != 1 {
+				t.Errorf("standard error is not one line that says %q:\n%s", c.says, text)
+			}
+		})
+	}
+}
+
+func TestFlagsAreVariablesToo(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("ROOTWATCH_KINESIS_STREAM", "s")
+	t.Setenv("ROOTWATCH_KINESIS_LEASE_DURATION", "soon")
+	var stderr bytes.Buffer
+	if code := run(t.Context(), []string{"run"}, &bytes.Buffer{}, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "ROOTWATCH_KINESIS_LEASE_DURATION") {
+		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+}
+
+func TestAMissingStreamIsNamedWithItsRegion(t *testing.T) {
+	t.Parallel()
+	server, _ := testStream(t, 1)
+	p := startWorker(t, endpointsOf(server), "one", "--kinesis.stream=nope")
+	select {
+	case err := <-p.exited:
+		if err == nil {
+			t.Error("the worker ended with 0")
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the worker goes on without a stream")
+	}
+	text := fmt.Sprint(p.lines())
+	if raw, _ := readLog(p); !strings.Contains(raw, "stream nope does not exist in region us-east-1") || strings.Contains(raw, "goroutine") {
+		t.Errorf("the error does not say it: %s\n%s", raw, text)
+	}
+	if n := server.Calls()[kinesistest.Call{Action: "dynamodb:CreateTable", AccessKeyID: "one"}]; n != 0 {
+		t.Errorf("%d tables were made without a stream", n)
+	}
+}
+
+func TestTheDemoCountsWhatItSends(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"demo", "--for=3s", "--rate=500", "--web.listen-address=127.0.0.1:0"}, &stdout, &stderr); code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", code, stdout.String(), stderr.String())
+	}
+	for _, want := range []string{"ROOT CALL", "access_key", "known_service", "undecodable", "ALL"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("the demo does not show %s", want)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+// webFlags are the flags of the HTTP side, named as every exporter names them.
+type webFlags struct {
+	addresses  []string
+	configFile string
+}
+
+func (f *webFlags) register(cmd *kingpin.CmdClause, address string) {
+	cmd.Flag("web.listen-address", "Address for /metrics, /-/healthy and /-/ready. Repeatable.").Default(address).StringsVar(&f.addresses)
+	cmd.Flag("web.config.file", "File that turns on TLS or basic authentication, in the format of the Prometheus exporter toolkit.").PlaceHolder("FILE").StringVar(&f.configFile)
+}
+
+// webServer is bound, but answers only once serve is called.
+type webServer struct {
+	flags     *webFlags
+	listeners []net.Listener
+	http      *http.Server
+	log       *slog.Logger
+}
+
+// listen checks the web configuration and binds the addresses, so that a wrong one ends the program before the stream is
+// touched.
+func (f *webFlags) listen(gatherer prometheus.Gatherer, ready func() error, log *slog.Logger) (*webServer, error) {
+	if err := web.Validate(f.configFile); err != nil {
+		return nil, usageError{fmt.Errorf("--web.config.file %s: %w", f.configFile, err)}
+	}
+	handler, err := f.handler(gatherer, ready)
+	if err != nil {
+		return nil, err
+	}
+	s := &webServer{flags: f, log: log, http: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}}
+	for _, address := range f.addresses {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			s.close()
+			return nil, usageError{fmt.Errorf("--web.listen-address %s: %w", address, err)}
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return s, nil
+}
+
+func (f *webFlags) handler(gatherer prometheus.Gatherer, ready func() error) (http.Handler, error) {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "rootwatch is alive.\n") //nolint:errcheck // the asker has gone
+	})
+	mux.HandleFunc("/-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if err := ready(); err != nil {
+			http.Error(w, "Not watching: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		io.WriteString(w, "rootwatch is watching.\n") //nolint:errcheck // the asker has gone
+	})
+	landing, err := web.NewLandingPage(web.LandingConfig{
+		Name:        "rootwatch",
+		Description: "Watches the use of AWS root credentials",
+		Version:     version.Info(),
+		Profiling:   "false",
+		Links: []web.LandingLinks{
+			{Address: "/metrics", Text: "Metrics"},
+			{Address: "/-/ready", Text: "Ready", Description: "leases held, or none to take, and each shard answered of late"},
+			{Address: "/-/healthy", Text: "Healthy", Description: "the process answers"},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the landing page: %w", err)
+	}
+	mux.Handle("/{$}", landing)
+	return mux, nil
+}
+
+// serve answers until close; it returns nil then.
+func (s *webServer) serve() error {
+	no := false
+	err := web.ServeMultiple(s.listeners, s.http, &web.FlagConfig{WebListenAddresses: &s.flags.addresses, WebSystemdSocket: &no, WebConfigFile: &s.flags.configFile}, s.log)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// close lets scrapes in progress finish, for a second.
+func (s *webServer) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
+	for _, l := range s.listeners {
+		l.Close()
+	}
+}
