@@ -3,6 +3,8 @@ package classify
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -57,34 +59,14 @@ type Addendum struct {
 // AdditionalEventData is what sign-in events say beside their identity; each service writes its own members.
 type AdditionalEventData struct {
 	MFAUsed          Text `json:"MFAUsed"` // "Yes" or "No", on ConsoleLogin
-	Success          Text `json:"success"` // "true" or "false", on the OAuth calls of `aws login`
+	Success          Text `json:"success"` // true or false, on the OAuth calls of `aws login`
 	SignInSessionARN Text `json:"signInSessionArn"`
-	// Odd is true when the element is there and is not an object: then nothing of it is understood.
-	Odd bool `json:"-"`
 }
 
-// ResponseElements is how a sign-in event says whether it succeeded: a member with the event's own name and
-// the value "Success" or "Failure" (AWS CloudTrail User Guide, "AWS Management Console sign-in events").
-type ResponseElements struct {
-	ConsoleLogin              Text `json:"ConsoleLogin"`
-	CheckMFA                  Text `json:"CheckMfa"`
-	CredentialChallenge       Text `json:"CredentialChallenge"`
-	CredentialVerification    Text `json:"CredentialVerification"`
-	ExternalIdPDirectoryLogin Text `json:"ExternalIdPDirectoryLogin"`
-	GetSigninToken            Text `json:"GetSigninToken"`
-	PasswordRecoveryRequested Text `json:"PasswordRecoveryRequested"`
-	PasswordRecoveryCompleted Text `json:"PasswordRecoveryCompleted"`
-	PasswordUpdated           Text `json:"PasswordUpdated"`
-	EmailUpdated              Text `json:"EmailUpdated"`
-}
-
-// outcomes lists the members that carry an outcome.
-func (r *ResponseElements) outcomes() []Text {
-	return []Text{
-		r.ConsoleLogin, r.CheckMFA, r.CredentialChallenge, r.CredentialVerification, r.ExternalIdPDirectoryLogin,
-		r.GetSigninToken, r.PasswordRecoveryRequested, r.PasswordRecoveryCompleted, r.PasswordUpdated, r.EmailUpdated,
-	}
-}
+// ResponseElements is how a sign-in event says whether it succeeded: "Success" or "Failure" in a member with the
+// event's own name (AWS CloudTrail User Guide, "AWS Management Console sign-in events"). All members with one of
+// these values are kept, in the order of their names, so that an event that AWS adds is understood too.
+type ResponseElements []Text
 
 // Key is the access key ID that signed the call, "" if the record has none.
 func (ev *Event) Key() string { return ev.UserIdentity.AccessKeyID.Value }
@@ -270,19 +252,21 @@ func (a *Addendum) UnmarshalJSON(b []byte) error {
 // UnmarshalJSON takes any JSON value.
 func (a *AdditionalEventData) UnmarshalJSON(b []byte) error {
 	type plain AdditionalEventData
-	is, err := object(b, (*plain)(a))
-	if err != nil || is {
-		return err
-	}
-	var t Text
-	err = t.UnmarshalJSON(b)
-	a.Odd = a.Odd || !t.Empty()
+	_, err := object(b, (*plain)(a))
 	return err
 }
 
 // UnmarshalJSON takes any JSON value.
 func (r *ResponseElements) UnmarshalJSON(b []byte) error {
-	type plain ResponseElements
-	_, err := object(b, (*plain)(r))
-	return err
+	var members map[string]Text
+	if _, err := object(b, &members); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		switch outcome := members[name]; outcome.name() {
+		case "success", "failure":
+			*r = append(*r, outcome)
+		}
+	}
+	return nil
 }

@@ -21,7 +21,7 @@ func (f *facts) explain(r Reason) string {
 	case SignIn:
 		return f.explainSignIn(call)
 	case AssumedRoot:
-		return call + " was called" + from + " in a session of central root access, which the organisation's management account or its delegate opened"
+		return call + " was called" + from + " in a session of central root access, which the organisation's management account or its delegate opened" + f.withKey()
 	case AccessKey:
 		return f.explainKey(call, as, from)
 	case Forwarded:
@@ -30,7 +30,7 @@ func (f *facts) explain(r Reason) string {
 		}
 		return f.invokedBy.name + " called " + call + " " + as + ", and it only ever acts for whoever is signed in"
 	case ConsoleSession:
-		return "the console called " + call + " " + as + " for somebody signed in" + f.place(" at ")
+		return f.explainConsole(call, as)
 	case CLISession:
 		return f.explainCLI(call, as)
 	case AWSInternal:
@@ -43,12 +43,29 @@ func (f *facts) explain(r Reason) string {
 }
 
 func (f *facts) explainSignIn(call string) string {
-	at := f.place(" at ")
-	if f.signInFailed() {
-		return "somebody" + at + " failed at the root sign-in page (" + call + "), which takes the root user's e-mail address" + f.although()
-	}
+	who := "somebody" + f.place(" at ")
 	mfa := map[string]string{"true": ", with MFA", "false": ", without MFA"}[f.ev.MFA()]
-	return "somebody" + at + " is at the root sign-in page (" + call + ")" + mfa
+	switch {
+	case !isSignIn(f.ev.EventSource): // type AwsConsoleSignIn of another service, as billingconsole SetContactAddress
+		if f.signInFailed() {
+			call += ", which failed"
+		}
+		return who + " acts in the console as root (" + call + ")" + mfa + f.withKey()
+	case f.signInFailed():
+		return who + " failed at the root sign-in page (" + call + "), which takes the root user's e-mail address" + f.although()
+	}
+	return who + " is at the root sign-in page (" + call + ")" + mfa + f.withKey()
+}
+
+// explainConsole does not speak of the console where only a sign-in is named: `aws login` signs in as well.
+func (f *facts) explainConsole(call, as string) string {
+	switch {
+	case isCloudShell(f.ev.UserAgent):
+		return "somebody in CloudShell called " + call + " " + as + " with the console's session" + f.notTheirs()
+	case f.console():
+		return "the console called " + call + " " + as + " for somebody signed in" + f.place(" at ")
+	}
+	return "somebody" + f.place(" at ") + " called " + call + " " + as + " with the credentials of a sign-in"
 }
 
 func (f *facts) explainKey(call, as, from string) string {
@@ -65,6 +82,9 @@ func (f *facts) explainKey(call, as, from string) string {
 		}
 		from += " through " + f.invokedBy.name
 	}
+	if isCloudShell(f.ev.UserAgent) {
+		return "somebody in CloudShell called " + call + " " + as + " with the long-lived key " + key + f.notTheirs()
+	}
 	return call + " was called " + as + from + " with the long-lived key " + key
 }
 
@@ -74,17 +94,32 @@ func (f *facts) explainCLI(call, as string) string {
 		with = " with a temporary key"
 	}
 	if isCloudShell(f.ev.UserAgent) {
-		address := ""
-		if f.source.kind == otherCaller {
-			address = ": the address" + f.place(" ") + " is AWS's, not the person's"
-		}
-		return "somebody in CloudShell called " + call + " " + as + with + address
+		return "somebody in CloudShell called " + call + " " + as + with + f.notTheirs()
 	}
 	return "somebody" + f.place(" at ") + " called " + call + " " + as + with
 }
 
+// notTheirs adds whose the address of a call from CloudShell is.
+func (f *facts) notTheirs() string {
+	if f.source.kind != otherCaller {
+		return ""
+	}
+	return ": the address" + f.place(" ") + " is AWS's, not the person's"
+}
+
+// withKey adds the long-lived key that makes a call critical whatever it is.
+func (f *facts) withKey() string {
+	if f.key != longLivedKey {
+		return ""
+	}
+	return ", with the long-lived key " + shown(f.ev.Key())
+}
+
 // although adds to a call that looks harmless that somebody was in.
 func (f *facts) although() string {
+	if f.key == longLivedKey {
+		return ", although the long-lived key " + shown(f.ev.Key()) + " was used"
+	}
 	if f.credential() {
 		return ", although a key or a session was used"
 	}

@@ -35,15 +35,16 @@ var hostLabels = []string{"compute", "compute-1", "elb"}
 var internalNames = []string{"aws internal", "aws.internal", "internal.amazonaws.com"}
 
 // consoleAgentPrefixes and consoleAgentParts mark the user agents of the console's servers, in lower case, as seen
-// in records: console.ec2.amazonaws.com, [S3Console/0.4], EC2ConsoleFrontend, AWS-SupportPlansConsole. A client
-// can write any of them; they name a reason and never soften one.
+// in records: console.ec2.amazonaws.com, [S3Console/0.4], EC2ConsoleFrontend, AWS-SupportPlansConsole, AWS CloudWatch
+// Console. Parts are looked for without what consoleAgentSpelling takes away, as the names are spelt in several ways.
+// A client can write any of them; they name a reason and never soften one.
 var (
 	consoleAgentPrefixes = []string{"signin.", "console."}
 	consoleAgentParts    = []string{
-		"s3console", "awsconsole", "ec2console", "supportplansconsole", "supportconsole", "support-console",
-		"support console", "ec2 console", "rds console", "cloudwatch console",
-		"coral/", // the framework of the console's own servers: Coral/Netty4
+		"s3console", "ec2console", "supportconsole", "supportplansconsole", "supportcenterconsole", "rdsconsole", "cloudwatchconsole",
+		"coral", // the framework of the console's own servers: Coral/Netty4
 	}
+	consoleAgentSpelling = strings.NewReplacer(" ", "", "-", "", "_", "", ".", "")
 )
 
 // callerKind is what a name in invokedBy or sourceIPAddress stands for.

@@ -135,10 +135,9 @@ func (f *facts) clientMarks() []Evidence {
 	mark(!id.CredentialID.Empty(), "userIdentity.credentialId", id.CredentialID.Value, "a bearer token was used")
 	mark(!id.OnBehalfOf.Empty(), "userIdentity.onBehalfOf", id.OnBehalfOf.Value, "the call was made for an Identity Center user")
 	mark(!id.InScopeOf.Empty(), "userIdentity.inScopeOf", id.InScopeOf.Value, "the credentials were issued to a workload")
-	// Where a mark could stand is something else: it is no evidence for a service.
+	// Where the mark could stand is something else: it is no evidence for a service.
 	strange := !console.Empty() && !console.isTrue() && !console.isFalse()
 	mark(strange, "sessionCredentialFromConsole", console.Value, "not understood, so it counts against a service")
-	mark(ev.AdditionalEventData.Odd, "additionalEventData", "", "not understood, so it counts against a service")
 	return marks
 }
 
@@ -168,11 +167,14 @@ func (f *facts) forwarded() bool {
 	return f.invokedBy.kind == agentCaller || f.invokedBy.kind == serviceCaller && f.credential()
 }
 
-func (f *facts) consoleSession() bool {
+func (f *facts) consoleSession() bool { return f.console() || f.ev.SignInSession() != "" }
+
+// console reports whether the record names the console itself, and not only a sign-in: `aws login` has one too.
+func (f *facts) console() bool {
 	ev := f.ev
 	return ev.SessionCredentialFromConsole.isTrue() ||
 		ev.UserIdentity.SessionContext.Attributes.SessionCredentialFromConsole.isTrue() ||
-		ev.SignInSession() != "" || ev.EventType.name() == "awsconsoleaction" ||
+		ev.EventType.name() == "awsconsoleaction" ||
 		f.invokedBy.kind == consoleCaller || isConsoleAgent(ev.UserAgent)
 }
 
@@ -183,12 +185,13 @@ func (f *facts) awsInternal() bool {
 }
 
 func isConsoleAgent(userAgent Text) bool {
-	name := userAgent.name()
+	name := strings.TrimPrefix(userAgent.name(), "[") // some servers' agents are written as a list
 	for _, prefix := range consoleAgentPrefixes {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}
+	name = consoleAgentSpelling.Replace(name)
 	for _, part := range consoleAgentParts {
 		if strings.Contains(name, part) {
 			return true
@@ -201,13 +204,14 @@ func isConsoleAgent(userAgent Text) bool {
 // for what certainly failed.
 func (f *facts) signInFailed() bool {
 	failed := !f.ev.ErrorCode.Empty() || !f.ev.ErrorMessage.Empty()
-	for _, outcome := range append(f.ev.ResponseElements.outcomes(), f.ev.AdditionalEventData.Success) {
-		switch outcome.name() {
-		case "success", "true":
+	for _, outcome := range f.ev.ResponseElements {
+		if outcome.name() == "success" {
 			return false
-		case "failure", "false":
-			failed = true
 		}
+		failed = true
+	}
+	if success := f.ev.AdditionalEventData.Success; success.isTrue() || success.isFalse() {
+		return success.isFalse()
 	}
 	return failed
 }

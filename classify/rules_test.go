@@ -53,10 +53,19 @@ func TestReasons(t *testing.T) {
 			set("additionalEventData", map[string]any{"success": "true", "signInSessionArn": "arn:aws:signin:eu-north-1:111122223333:session/0c5d"})}, SignIn, High},
 		{"aws login, refused", signIn(), []change{set("eventName", "AuthorizeOAuth2Access"), set("eventType", "AwsApiCall"), noSuccess,
 			set("additionalEventData", map[string]any{"success": "false"})}, SignIn, Medium},
+		{"aws login, refused, as a boolean", signIn(), []change{set("eventName", "CreateOAuth2Token"), set("eventType", "AwsApiCall"), noSuccess,
+			set("additionalEventData", map[string]any{"success": false})}, SignIn, Medium},
+		{"a failed event that AWS may add", signIn(), []change{set("eventName", "PasswordRecoveryStarted"), set("responseElements", map[string]any{"PasswordRecoveryStarted": "Failure"})}, SignIn, Medium},
 		{"a refused sign-in call of a person who is in already", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set("errorCode", "AccessDenied")}, SignIn, High},
 		{"sign-in comes before the key, and the key before the grade", signIn(), []change{set(key, longLived), set("responseElements.ConsoleLogin", "Failure")}, SignIn, Critical},
 		{"sign-in of China", signIn(), []change{set("eventSource", "signin.amazonaws.com.cn"), set("eventType", "AwsApiCall")}, SignIn, High},
 		{"sign-in event of the billing console", signIn(), []change{set("eventSource", "billingconsole.amazonaws.com"), set("eventName", "SetContactAddress"), noSuccess}, SignIn, High},
+
+		// Records with marks of two rows: the first counts.
+		{"central root access at the sign-in service", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set(session+".assumedRoot", "true")}, SignIn, High},
+		{"central root access with a redacted key and no other session", bareCall(), []change{set(key, "xx"), set(session+".assumedRoot", "true")}, AssumedRoot, Medium},
+		{"an agent of a region in another order", serviceCall(), []change{set(invoked, "eu-west-1.cloudshell.amazonaws.com")}, Forwarded, High},
+		{"a long-lived key in lower case", sessionCall(), []change{set(key, "akiaiosfodnn7example")}, AccessKey, Critical},
 
 		// assumed_root
 		{"central root access", sessionCall(), []change{set(session+".assumedRoot", "true")}, AssumedRoot, Medium},
@@ -105,6 +114,14 @@ func TestReasons(t *testing.T) {
 		{"the EC2 console's server", bareCall(), []change{set("userAgent", "EC2ConsoleFrontend, aws-internal/3")}, ConsoleSession, High},
 		{"the support console", sessionCall(), []change{set("userAgent", "AWS-SupportPlansConsole, aws-internal/3")}, ConsoleSession, High},
 		{"Coral", sessionCall(), []change{set("userAgent", "Coral/Netty4")}, ConsoleSession, High},
+		{"Coral's client", sessionCall(), []change{set("userAgent", "aws-coral-client")}, ConsoleSession, High},
+		{"the S3 console in two words", sessionCall(), []change{set("userAgent", "AWS S3 Console")}, ConsoleSession, High},
+		{"the EC2 console with hyphens", sessionCall(), []change{set("userAgent", "AWS-EC2-Console")}, ConsoleSession, High},
+		{"the support console in two words", sessionCall(), []change{set("userAgent", "AWS Support Console")}, ConsoleSession, High},
+		{"the RDS console", sessionCall(), []change{set("userAgent", "RDS Console, aws-internal/3")}, ConsoleSession, High},
+		{"the CloudWatch console", sessionCall(), []change{set("userAgent", "AWS CloudWatch Console")}, ConsoleSession, High},
+		{"the console's user agent, written as a list", sessionCall(), []change{set("userAgent", "[console.amazonaws.com]")}, ConsoleSession, High},
+		{"CloudShell with the console's session", sessionCall(), []change{set("userAgent", "aws-cli/2 exec-env/CloudShell"), set("sessionCredentialFromConsole", "true")}, ConsoleSession, High},
 		{"the console inside AWS", sessionCall(), []change{set("sourceIPAddress", "AWS Internal"), set("userAgent", "AWS Internal"), set("sessionCredentialFromConsole", "true")}, ConsoleSession, High},
 		{"a federated user of root in the console", sessionCall(), []change{set("userIdentity.type", "FederatedUser"), set(session+".sessionIssuer.type", "Root"), set("sessionCredentialFromConsole", "true")}, ConsoleSession, High},
 

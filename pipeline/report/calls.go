@@ -110,9 +110,7 @@ func yesNo(flag string) string {
 
 // outcome is how a call ended: its error, or what a sign-in says of itself.
 func outcome(e *classify.Event) string {
-	r := &e.ResponseElements
-	for _, t := range []classify.Text{e.ErrorCode, r.ConsoleLogin, r.CheckMFA, r.CredentialChallenge, r.CredentialVerification,
-		r.PasswordRecoveryRequested, r.PasswordRecoveryCompleted, r.PasswordUpdated, r.EmailUpdated, r.GetSigninToken, r.ExternalIdPDirectoryLogin, e.ErrorMessage} {
+	for _, t := range slices.Concat([]classify.Text{e.ErrorCode}, e.ResponseElements, []classify.Text{e.ErrorMessage}) {
 		if !t.Empty() {
 			return t.Value
 		}
