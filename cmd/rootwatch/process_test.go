@@ -80,9 +80,11 @@ func freeAddress(t *testing.T) string {
 
 func (p *process) signal(s syscall.Signal) { p.cmd.Process.Signal(s) }
 
-// stop sends SIGTERM and returns how long the process took to end; it must end with 0.
+// stop sends SIGTERM and returns how long the process took to end; it must end with 0. It waits until the worker listens:
+// before main has begun there is nobody to hear the signal, and the kernel ends the process.
 func (p *process) stop(within time.Duration) time.Duration {
 	p.t.Helper()
+	eventually(p.t, 10*time.Second, "the worker listens", p.listens)
 	began := time.Now()
 	p.signal(syscall.SIGTERM)
 	select {
@@ -95,6 +97,15 @@ func (p *process) stop(within time.Duration) time.Duration {
 		p.kill()
 	}
 	return time.Since(began)
+}
+
+func (p *process) listens() bool {
+	conn, err := net.Dial("tcp", p.address)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 func (p *process) kill() {
