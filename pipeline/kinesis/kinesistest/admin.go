@@ -103,10 +103,9 @@ func (s *Service) adminRemove(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the id of a fault is a number", http.StatusBadRequest)
 		return
 	}
-	for _, in := range s.faults.list() {
-		if in.id == id {
-			in.Remove()
-		}
+	if !s.faults.removeID(id) {
+		http.Error(w, fmt.Sprintf("there never was a fault %d", id), http.StatusNotFound)
+		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
@@ -124,7 +123,8 @@ func (a Admin) Inject(ctx context.Context, f Fault) (id uint64, err error) {
 	return out.ID, err
 }
 
-// Remove ends a fault.
+// Remove ends a fault. As with [Injection.Remove] it may have ended before; an id that Inject has not given is an
+// error.
 func (a Admin) Remove(ctx context.Context, id uint64) error {
 	return a.call(ctx, http.MethodDelete, fmt.Sprintf("faults/%d", id), nil, nil)
 }

@@ -3,16 +3,18 @@ package kinesistest
 import (
 	"encoding/base64"
 	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 )
 
 // aim is which streams or tables, and which shards, a call is about: what faults are matched with.
 type aim struct {
-	resources []string
-	shards    []string
+	resources  []string
+	shards     []string
+	consistent bool // reads of DynamoDB: ConsistentRead
 }
+
+// resourceName is what a stream or table is called that is named by itself or by its ARN.
+func resourceName(given string) string { return given[strings.LastIndex(given, "/")+1:] }
 
 // aim reads it out of a request; done only when some fault asks.
 func (r *request) aim() aim {
@@ -25,17 +27,21 @@ func (r *request) aim() aim {
 		ShardToSplit, ShardToMerge, AdjacentShardToMerge string
 		RequestItems                                     map[string]json.RawMessage
 		TransactItems                                    []map[string]struct{ TableName string }
+		ConsistentRead                                   bool
 	}
 	// A request that cannot be read is about nothing: it will be refused soon.
 	_ = json.Unmarshal(r.body, &in)
 	a := aim{
-		resources: []string{in.StreamName, in.TableName, in.StreamARN[strings.LastIndex(in.StreamARN, "/")+1:]},
-		shards:    []string{in.ShardId, in.ShardToSplit, in.ShardToMerge, in.AdjacentShardToMerge},
+		resources:  []string{in.StreamName, resourceName(in.TableName), resourceName(in.StreamARN)},
+		shards:     []string{in.ShardId, in.ShardToSplit, in.ShardToMerge, in.AdjacentShardToMerge},
+		consistent: in.ConsistentRead,
 	}
-	a.resources = slices.AppendSeq(a.resources, maps.Keys(in.RequestItems))
+	for given := range in.RequestItems {
+		a.resources = append(a.resources, resourceName(given))
+	}
 	for _, writes := range in.TransactItems {
 		for _, write := range writes {
-			a.resources = append(a.resources, write.TableName)
+			a.resources = append(a.resources, resourceName(write.TableName))
 		}
 	}
 	if it, ok := parseIterator(in.ShardIterator); ok {

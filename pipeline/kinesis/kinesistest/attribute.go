@@ -30,7 +30,10 @@ var setKinds = map[string]string{"SS": "S", "NS": "N", "BS": "B"}
 const (
 	maxItemBytes = 400 << 10
 	maxDepth     = 32
+	maxNameBytes = 1<<16 - 1 // of an attribute's name
 )
+
+var nameTooLarge = invalid("Attribute name is too large, must be less than %d bytes", maxNameBytes+1)
 
 // UnmarshalJSON reads {"S":"text"} and its like.
 func (v *value) UnmarshalJSON(b []byte) error {
@@ -86,7 +89,10 @@ func (v *value) read(b []byte) error {
 		return scalar(b, &v.list)
 	case "M":
 		v.m = map[string]value{}
-		return scalar(b, &v.m)
+		if err := scalar(b, &v.m); err != nil {
+			return err
+		}
+		return checkNames(v.m)
 	case "SS", "NS", "BS":
 		return v.readSet(b)
 	}
@@ -192,6 +198,29 @@ func (it item) size() int {
 		size += len(name) + v.size()
 	}
 	return size
+}
+
+// check refuses what no table takes, whatever is in it.
+func (it item) check() error {
+	if err := checkNames(it); err != nil {
+		return err
+	}
+	if it.size() > maxItemBytes {
+		return invalid("Item size has exceeded the maximum allowed size")
+	}
+	if it.depth() > maxDepth {
+		return invalid("Nesting Levels have exceeded supported limits")
+	}
+	return nil
+}
+
+func checkNames(attributes map[string]value) error {
+	for name := range attributes {
+		if len(name) > maxNameBytes {
+			return nameTooLarge
+		}
+	}
+	return nil
 }
 
 // depth is how many lists and maps are inside each other at most.

@@ -126,7 +126,7 @@ type batchGetInput struct {
 	ReturnConsumedCapacity string
 }
 
-func batchGetItem(s *Service, _ *request, in *batchGetInput) (any, error) {
+func batchGetItem(s *Service, r *request, in *batchGetInput) (any, error) {
 	out := struct {
 		Responses        map[string][]item
 		UnprocessedKeys  map[string]item
@@ -151,7 +151,7 @@ func batchGetItem(s *Service, _ *request, in *batchGetInput) (any, error) {
 		if err := ask.checkUsed(); err != nil {
 			return nil, err
 		}
-		items, units, err := s.getItems(name, ask.Keys, paths, ask.ConsistentRead)
+		items, units, err := s.getItems(r, name, ask.Keys, paths, ask.ConsistentRead)
 		if err != nil {
 			return nil, err
 		}
@@ -166,11 +166,12 @@ func batchGetItem(s *Service, _ *request, in *batchGetInput) (any, error) {
 	return out, nil
 }
 
-func (s *Service) getItems(name string, keys []item, paths []path, consistent bool) ([]item, float64, error) {
+func (s *Service) getItems(r *request, name string, keys []item, paths []path, consistent bool) ([]item, float64, error) {
 	t, err := s.servingTable(name)
 	if err != nil {
 		return nil, 0, err
 	}
+	t = t.seenBy(r, consistent)
 	items, units := []item{}, 0.0
 	var seen []key
 	for _, ki := range keys {

@@ -156,6 +156,7 @@ func (p *parser) disjunction() (condition, error) {
 	}
 	all := or{ungroup(first)}
 	for p.acceptWord("OR") {
+		p.operators++
 		next, err := p.conjunction()
 		if err != nil {
 			return nil, err
@@ -175,6 +176,7 @@ func (p *parser) conjunction() (condition, error) {
 	}
 	all := and{ungroup(first)}
 	for p.acceptWord("AND") {
+		p.operators++
 		next, err := p.negation()
 		if err != nil {
 			return nil, err
@@ -189,6 +191,7 @@ func (p *parser) conjunction() (condition, error) {
 
 func (p *parser) negation() (condition, error) {
 	if p.acceptWord("NOT") {
+		p.operators++
 		c, err := p.negation()
 		return not{ungroup(c)}, err
 	}
@@ -216,6 +219,7 @@ var arities = map[string]int{
 
 func (p *parser) call() (condition, error) {
 	name := p.take().text
+	p.operators++
 	arity, known := arities[name]
 	switch {
 	case name == "if_not_exists" || name == "list_append":
@@ -288,6 +292,7 @@ func (p *parser) comparison() (condition, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.operators++
 	switch {
 	case p.acceptWord("BETWEEN"):
 		return p.between(left)
@@ -298,6 +303,9 @@ func (p *parser) comparison() (condition, error) {
 		set, err := p.operands()
 		if err != nil {
 			return nil, err
+		}
+		if len(set) > maxInOperands {
+			return nil, wrongf("The IN operator is provided with too many operands; number of operands: %d", len(set))
 		}
 		return in{left, set}, distinct("IN", append([]operand{left}, set...))
 	}
@@ -384,6 +392,7 @@ func (p *parser) operand() (operand, error) {
 	}
 	p.take()
 	p.take()
+	p.operators++
 	args, err := p.operands()
 	if err != nil {
 		return nil, err

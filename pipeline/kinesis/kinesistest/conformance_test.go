@@ -164,7 +164,7 @@ func TestConformance(t *testing.T) {
 			known[fact] = emulator + ": " + fault
 		}
 	}
-	for service, facts := range map[string][]fact{"kinesis": kinesisFacts, "resharding": reshardFacts, "dynamodb": dynamodbFacts, "expressions": expressionFacts} {
+	for service, facts := range map[string][]fact{"kinesis": kinesisFacts, "resharding": reshardFacts, "dynamodb": dynamodbFacts, "expressions": expressionFacts, "limits": limitFacts} {
 		t.Run(service, func(t *testing.T) {
 			for _, f := range facts {
 				t.Run(f.name, func(t *testing.T) {

@@ -19,8 +19,9 @@
 // # What can go wrong
 //
 // [Service.Inject] makes calls fail while a test runs, chosen by service, operation, stream or table, shard
-// and caller: throttled, refused before or after they took effect, cut off, slow, or never answered. The
-// caller is known by the access key id, so one of several workers can be cut off from one of the services:
+// and caller: throttled, refused before or after they took effect, cut off, slow, carried out when nobody waits
+// any more, or never answered; a GetRecords finds nothing, a read shows what was there before. The caller is
+// known by the access key id, so one of several workers can be cut off from one of the services:
 //
 //	cut := srv.Inject(kinesistest.Fault{Service: "dynamodb", AccessKeyID: "worker-1", Effect: kinesistest.Drop})
 //	...
@@ -35,19 +36,24 @@
 //
 // Kinesis: streams (provisioned and on-demand, with DescribeStream, DescribeStreamSummary, ListStreams and
 // ListShards), records (PutRecord, PutRecords, GetShardIterator, GetRecords), SplitShard, MergeShards and
-// UpdateShardCount, retention. Missing: enhanced fan-out, encryption, tags, policies; DryRun is refused.
+// UpdateShardCount, retention. Missing: UpdateStreamMode, UpdateMaxRecordSize, DescribeLimits, enhanced fan-out,
+// encryption, tags, policies, warm throughput, DryRun.
 //
 // DynamoDB: tables (CreateTable, DescribeTable, DeleteTable, ListTables, time to live), items (GetItem,
 // PutItem, UpdateItem, DeleteItem, Scan, Query, BatchGetItem, BatchWriteItem, TransactWriteItems) with
-// condition, update, projection, filter and key condition expressions. Missing: secondary indexes, streams,
-// PartiQL, and the parameters that expressions have replaced; to use one of these is an error, never ignored.
+// condition, update, projection, filter and key condition expressions. Missing: UpdateTable, TransactGetItems,
+// DescribeLimits, secondary indexes, streams, encryption, tags, table classes, policies, global tables, PartiQL,
+// and the parameters that expressions have replaced.
+//
+// To use what is missing, an operation or a parameter, is an error, never ignored.
 //
 // Limits are AWS's: sizes always, rates with Options.Limits. Errors have AWS's names. Credentials and
 // signatures are not checked: this is no place for secrets, or for the network.
 //
 // Where AWS's documentation is silent the strict answer was chosen, so that what works here works there: a
 // sequence number whose record has been trimmed is an InvalidArgumentException; an item whose time to live
-// has passed can be read for 48 hours more.
+// has passed can be read for 48 hours more. Of the first AWS has been seen to do otherwise: a consumer should be
+// tested with Options.TrimmedIterators too.
 //
 // That all this is so is checked by a conformance suite, which runs against other servers too: see
 // emulators.sh and the variables ROOTWATCH_KINESIS_ENDPOINT and ROOTWATCH_DYNAMODB_ENDPOINT.

@@ -14,6 +14,14 @@ type expressions struct {
 	usedNames, usedValues map[string]bool
 }
 
+// What AWS allows of one expression (developer guide, "Quotas": expression parameters). The size also keeps
+// the parser, which calls itself for every parenthesis, from running out of stack.
+const (
+	maxExpressionBytes = 4096
+	maxOperators       = 300 // functions count too
+	maxInOperands      = 100
+)
+
 // parse reads one expression. what is its parameter's name, for messages.
 func parse[T any](e *expressions, what string, text *string, f func(*parser) (T, error)) (T, error) {
 	var none T
@@ -23,6 +31,9 @@ func parse[T any](e *expressions, what string, text *string, f func(*parser) (T,
 	if *text == "" {
 		return none, invalid("Invalid %s: The expression can not be empty;", what)
 	}
+	if n := len(*text); n > maxExpressionBytes {
+		return none, invalid("Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", what, n)
+	}
 	tokens, err := lex(*text)
 	if err != nil {
 		return none, invalid("Invalid %s: %v", what, err)
@@ -31,6 +42,9 @@ func parse[T any](e *expressions, what string, text *string, f func(*parser) (T,
 	out, err := f(p)
 	if err == nil && p.peek().kind != 0 {
 		err = p.unexpected()
+	}
+	if err == nil && p.operators > maxOperators {
+		err = wrongf("The expression contains too many operators; operator count: %d", p.operators)
 	}
 	if err != nil {
 		return none, invalid("Invalid %s: %v", what, err)
@@ -52,9 +66,12 @@ func (e *expressions) checkPlaceholders(present bool) error {
 	if e.ExpressionAttributeValues != nil && len(e.ExpressionAttributeValues) == 0 {
 		return invalid("ExpressionAttributeValues must not be empty")
 	}
-	for key := range e.ExpressionAttributeNames {
+	for key, name := range e.ExpressionAttributeNames {
 		if !isPlaceholder(key, '#') {
 			return invalid("ExpressionAttributeNames contains invalid key: Syntax error; key: %q", key)
+		}
+		if len(name) > maxNameBytes {
+			return nameTooLarge
 		}
 	}
 	for key := range e.ExpressionAttributeValues {
@@ -98,6 +115,9 @@ type parser struct {
 	text   string
 	tokens []token
 	env    *expressions
+
+	operators int      // and functions that were read
+	named     []string // top-level attributes that were read
 }
 
 func (p *parser) peek() token { return p.tokens[0] }

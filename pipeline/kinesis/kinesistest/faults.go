@@ -1,6 +1,7 @@
 package kinesistest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,8 +15,8 @@ import (
 // Effect is what a fault does to a call.
 type Effect string
 
-// The effects. A call that meets several faults suffers their delays one after the other, and the first
-// other effect.
+// The effects. A call that several faults match suffers all the slow ones, one after the other, and the first
+// of the others; the rest leave it alone, and do not count it.
 const (
 	// Throttle answers with the operation's own throttling error; of a PutRecords it refuses the records.
 	Throttle Effect = "throttle"
@@ -28,15 +29,32 @@ const (
 	Drop Effect = "drop"
 	// DropAfter cuts the connection in place of an answer; the call was carried out.
 	DropAfter Effect = "drop-after"
-	// Slow waits for the fault's Delay and goes on. The other effects wait for it too.
+	// Slow waits for the fault's Delay and goes on. If the client gives up before, the call is over and nothing
+	// has happened. The other effects wait for their fault's Delay in the same way, all but Late.
 	Slow Effect = "slow"
+	// Late waits for the fault's Delay, carries the call out even if the client has given up meanwhile, and cuts
+	// the connection: the write that overtakes its own retry, or arrives when the lease is somebody else's.
+	Late Effect = "late"
 	// Hang answers nothing until the client gives up or the fault is removed, and then cuts the connection.
 	Hang Effect = "hang"
 	// ExpireIterator answers GetRecords with ExpiredIteratorException. See also [Service.ExpireIterators].
 	ExpireIterator Effect = "expire-iterator"
+	// Empty answers GetRecords with no records, a MillisBehindLatest above 0 and a next iterator at the same
+	// place. AWS does that when a call has searched a part of the shard that holds nothing, and asks to call again.
+	Empty Effect = "empty"
+	// Stale answers GetItem, BatchGetItem, Query and Scan without ConsistentRead as if the last write of each
+	// item had not happened yet, however long ago it was.
+	Stale Effect = "stale"
 )
 
-var effects = []Effect{Throttle, Fail, FailAfter, Drop, DropAfter, Slow, Hang, ExpireIterator}
+var effects = []Effect{Throttle, Fail, FailAfter, Drop, DropAfter, Slow, Late, Hang, ExpireIterator, Empty, Stale}
+
+// only says which operations an effect has a meaning for; the others' calls are not hit.
+var only = map[Effect][]string{
+	ExpireIterator: {"GetRecords"},
+	Empty:          {"GetRecords"},
+	Stale:          {"GetItem", "BatchGetItem", "Query", "Scan"},
+}
 
 // Fault says which calls go wrong, and how. Empty fields match everything; so Fault{AccessKeyID: "worker-2",
 // Effect: Drop} cuts one worker off.
@@ -44,7 +62,7 @@ type Fault struct {
 	Service     string // "kinesis" or "dynamodb"
 	Operation   string // "GetRecords"
 	AccessKeyID string // of the caller's credentials
-	Resource    string // a stream's or table's name
+	Resource    string // a stream's or table's name, also for calls that name it by its ARN
 	Shard       string // a shard's id: of its GetShardIterator, GetRecords, puts, splits and merges
 
 	Effect Effect
@@ -81,7 +99,9 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON writes.
 func (f *Fault) UnmarshalJSON(b []byte) error {
 	var j faultJSON
-	if err := json.Unmarshal(b, &j); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields() // a misspelt restriction would be none: the fault would hit everything
+	if err := dec.Decode(&j); err != nil {
 		return err
 	}
 	*f = Fault{Service: j.Service, Operation: j.Operation, AccessKeyID: j.AccessKeyID, Resource: j.Resource, Shard: j.Shard, Effect: j.Effect, Count: j.Count, Probability: j.Probability}
@@ -175,6 +195,16 @@ func (fs *faultSet) remove(in *Injection) {
 	}
 }
 
+// removeID is Remove by id. It reports false if that was never a fault's.
+func (fs *faultSet) removeID(id uint64) bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if i := slices.IndexFunc(fs.all, func(in *Injection) bool { return in.id == id }); i >= 0 {
+		fs.remove(fs.all[i])
+	}
+	return 0 < id && id <= fs.lastID
+}
+
 // Hits is how many calls the fault has hit.
 func (in *Injection) Hits() int {
 	in.set.mu.Lock()
@@ -182,16 +212,19 @@ func (in *Injection) Hits() int {
 	return in.hits
 }
 
-// match gives the faults that a call meets, and counts them.
+// match gives the faults that a call suffers, and counts them: every slow one and the first of the others. Those
+// behind that one are neither counted nor used up.
 func (fs *faultSet) match(r *request) []*Injection {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	var hit []*Injection
+	decided := false
 	for _, in := range slices.Clone(fs.all) {
-		if in.usedUp() || !in.fault.matches(r) || in.fault.Probability > 0 && fs.dice.Float64() >= in.fault.Probability {
+		if decided && in.fault.Effect != Slow || in.usedUp() || !in.fault.matches(r) || in.fault.Probability > 0 && fs.dice.Float64() >= in.fault.Probability {
 			continue
 		}
 		hit = append(hit, in)
+		decided = decided || in.fault.Effect != Slow
 		in.hits++
 		if in.usedUp() && in.fault.Effect != Hang { // what hangs is let go by Remove alone
 			fs.remove(in)
@@ -204,8 +237,13 @@ func (in *Injection) usedUp() bool { return in.fault.Count > 0 && in.hits >= in.
 
 func (f *Fault) matches(r *request) bool {
 	if f.Service != "" && f.Service != r.target.service || f.Operation != "" && f.Operation != r.target.operation ||
-		f.AccessKeyID != "" && f.AccessKeyID != r.accessKeyID ||
-		f.Effect == ExpireIterator && r.target.operation != "GetRecords" {
+		f.AccessKeyID != "" && f.AccessKeyID != r.accessKeyID {
+		return false
+	}
+	if operations, limited := only[f.Effect]; limited && !slices.Contains(operations, r.target.operation) {
+		return false
+	}
+	if f.Effect == Stale && r.aim().consistent {
 		return false
 	}
 	if f.Resource == "" && f.Shard == "" {
@@ -230,10 +268,14 @@ func (s *Service) answerWithFaults(r *request) (any, error) {
 	var effect Effect
 	var in *Injection
 	for _, hit := range s.faults.match(r) {
-		if !wait(r.ctx, hit.fault.Delay, hit.removed, hit.fault.Count > 0) {
+		ctx := r.ctx
+		if hit.fault.Effect == Late {
+			ctx = s.running // what is late is on its way, whatever becomes of its client
+		}
+		if !wait(ctx, hit.fault.Delay, hit.removed, hit.fault.Count > 0) {
 			cut()
 		}
-		if effect == "" && hit.fault.Effect != Slow {
+		if hit.fault.Effect != Slow {
 			effect, in = hit.fault.Effect, hit
 		}
 	}
@@ -256,13 +298,17 @@ func (s *Service) answerWithFaults(r *request) (any, error) {
 		cut()
 	case ExpireIterator:
 		return nil, errorf("ExpiredIteratorException", "Iterator expired.")
+	case Empty:
+		r.empty = true
+	case Stale:
+		r.stale = true
 	}
 	out, err := s.answer(r)
 	switch effect {
 	case FailAfter:
 		discard(out)
 		return nil, r.target.failure()
-	case DropAfter:
+	case DropAfter, Late:
 		discard(out)
 		cut()
 	}

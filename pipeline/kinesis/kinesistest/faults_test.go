@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddb "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
@@ -29,6 +31,7 @@ func TestEffectsOfFaults(t *testing.T) {
 		kinesistest.FailAfter: {"InternalFailure", true},
 		kinesistest.Drop:      {"", false},
 		kinesistest.DropAfter: {"", true},
+		kinesistest.Late:      {"", true},
 	} {
 		t.Run(string(effect), func(t *testing.T) {
 			b := newBench(t, 1, kinesistest.Options{})
@@ -85,9 +88,23 @@ func TestFaultsHitWhatTheyAreMeantFor(t *testing.T) {
 		}
 	}
 	arn := b.arn("events")
+	const leasesARN = "arn:aws:dynamodb:us-east-1:123456789012:table/leases"
+	all := "leases by ARN, leases in a batch, leases in a transaction, scan of leases"
 	calls := map[string]func() error{
 		"get of shard 0": get(mine, first), "get of shard 1": get(mine, second), "get by another": get(other, first),
 		"events by name": describe("events"), "spare by name": describe("spare"),
+		"leases by ARN": func() error {
+			_, err := b.d.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(leasesARN)})
+			return err
+		},
+		"leases in a batch": func() error {
+			_, err := b.d.BatchGetItem(t.Context(), &dynamodb.BatchGetItemInput{RequestItems: map[string]ddb.KeysAndAttributes{leasesARN: {Keys: []attributes{itemOf(m{"id": "a"})}}}})
+			return err
+		},
+		"leases in a transaction": func() error {
+			_, err := b.d.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []ddb.TransactWriteItem{{Delete: &ddb.Delete{TableName: aws.String(leasesARN), Key: itemOf(m{"id": "a"})}}}})
+			return err
+		},
 		"events by ARN": func() error {
 			_, err := mine.ListShards(t.Context(), &kinesis.ListShardsInput{StreamARN: &arn})
 			return err
@@ -101,12 +118,12 @@ func TestFaultsHitWhatTheyAreMeantFor(t *testing.T) {
 		fault kinesistest.Fault
 		hits  string
 	}{
-		"a service":         {kinesistest.Fault{Service: "dynamodb"}, "scan of leases"},
+		"a service":         {kinesistest.Fault{Service: "dynamodb"}, all},
 		"an operation":      {kinesistest.Fault{Operation: "ListShards"}, "events by ARN"},
 		"a caller":          {kinesistest.Fault{AccessKeyID: "other"}, "get by another"},
 		"a shard":           {kinesistest.Fault{Shard: shard1}, "get of shard 1"},
 		"a shard's readers": {kinesistest.Fault{Shard: shard0}, "get by another, get of shard 0"},
-		"a table":           {kinesistest.Fault{Resource: "leases"}, "scan of leases"},
+		"a table":           {kinesistest.Fault{Resource: "leases"}, all},
 		"a stream":          {kinesistest.Fault{Resource: "spare"}, "spare by name"},
 		"a stream, however named": {kinesistest.Fault{Service: "kinesis", Resource: "events"},
 			"events by ARN, events by name, get by another, get of shard 0, get of shard 1"},
@@ -155,6 +172,119 @@ func TestCountedFaultsEndByThemselves(t *testing.T) {
 	b.equal("third", listTables(b.srv, "") == nil, true)
 	b.equal("hits", in.Hits(), 2)
 	in.Remove() // does nothing
+}
+
+func TestFaultsBehindTheFirstAreNotUsedUp(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	cut := b.srv.Inject(kinesistest.Fault{Operation: "ListTables", Effect: kinesistest.Drop})
+	slow := b.srv.Inject(kinesistest.Fault{Operation: "ListTables", Effect: kinesistest.Slow})
+	once := b.srv.Inject(kinesistest.Fault{Operation: "ListTables", Effect: kinesistest.Throttle, Count: 1})
+	b.equal("cut", hasCode(listTables(b.srv, ""), "ThrottlingException"), false)
+	b.equal("hits of cut, slow and throttled", []int{cut.Hits(), slow.Hits(), once.Hits()}, []int{1, 1, 0})
+	cut.Remove()
+	b.equal("throttled", hasCode(listTables(b.srv, ""), "ThrottlingException"), true)
+	b.ok(listTables(b.srv, ""))
+}
+
+// The fault is removed, and so its hour over, only when the client has gone.
+func TestLateWritesHappenWithoutTheirClient(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	in := b.srv.Inject(kinesistest.Fault{Operation: "PutRecord", Effect: kinesistest.Late, Delay: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, err := b.k.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: aws.String("events"), Data: []byte("late"), PartitionKey: aws.String("k")})
+		failed <- err
+	}()
+	waitFor(t, "the put is on its way", func() bool { return in.Hits() == 1 })
+	cancel()
+	if err := <-failed; err == nil {
+		t.Error("a cancelled put went well")
+	}
+	b.equal("read before", b.read(shard0), "")
+	in.Remove()
+	waitFor(t, "the put arrives", func() bool { return b.read(shard0) == "late" })
+}
+
+func TestSlowWritesEndWithTheirClient(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	b.srv.Inject(kinesistest.Fault{Operation: "PutRecord", Effect: kinesistest.Slow, Delay: time.Hour})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	// Without a network between, the client's error means that the call is over.
+	_, err := kinesis.NewFromConfig(b.srv.Direct("")).PutRecord(ctx, &kinesis.PutRecordInput{StreamName: aws.String("events"), Data: []byte("slow"), PartitionKey: aws.String("k")})
+	b.equal("in time", errors.Is(err, context.DeadlineExceeded), true)
+	b.srv.ClearFaults()
+	b.equal("read", b.read(shard0), "")
+}
+
+func TestEmptyAnswersLeaveTheReaderWhereItIs(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	b.put("a")
+	b.pass(5 * time.Second)
+	b.srv.Inject(kinesistest.Fault{Effect: kinesistest.Empty, Count: 2})
+	it := b.iterator(types.ShardIteratorTypeTrimHorizon, shard0, nil)
+	for _, want := range []struct {
+		texts  string
+		behind int64
+	}{{"", 5000}, {"", 5000}, {"a", 0}} {
+		out, err := b.get(it)
+		b.ok(err)
+		b.equal("records", strings.Join(texts(out.Records), " "), want.texts)
+		b.equal("milliseconds behind", *out.MillisBehindLatest, want.behind)
+		it = out.NextShardIterator
+	}
+	b.srv.Inject(kinesistest.Fault{Effect: kinesistest.Empty, Count: 1})
+	out, err := b.get(it)
+	b.ok(err)
+	b.equal("behind, at the tip", *out.MillisBehindLatest > 0, true)
+	b.put("b")
+	out, err = b.get(out.NextShardIterator)
+	b.ok(err)
+	b.equal("records after it", texts(out.Records), []string{"b"})
+}
+
+func TestStaleReadsShowWhatWasThereBefore(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	leases := aws.String("leases")
+	put := func(it m) {
+		_, err := b.d.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: leases, Item: itemOf(it)})
+		b.ok(err)
+	}
+	put(m{"id": "changed", "v": 1})
+	put(m{"id": "changed", "v": 2})
+	put(m{"id": "deleted", "v": 1})
+	_, err := b.d.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: leases, Key: itemOf(m{"id": "deleted"})})
+	b.ok(err)
+	put(m{"id": "new", "v": 1})
+
+	stale := b.srv.Inject(kinesistest.Fault{Effect: kinesistest.Stale})
+	changed := itemOf(m{"id": "changed"})
+	for consistent, want := range map[bool]struct {
+		version n
+		ids     []string
+	}{false: {"1", []string{"changed", "deleted"}}, true: {"2", []string{"changed", "new"}}} {
+		t.Run(fmt.Sprintf("consistent: %v", consistent), func(t *testing.T) {
+			before := stale.Hits()
+			got, err := b.d.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: leases, Key: changed, ConsistentRead: &consistent})
+			b.ok(err)
+			b.equal("get", plain(got.Item["v"]), want.version)
+			queried, err := b.d.Query(t.Context(), &dynamodb.QueryInput{TableName: leases, KeyConditionExpression: aws.String("id = :id"), ExpressionAttributeValues: itemOf(m{":id": "changed"}), ConsistentRead: &consistent})
+			b.ok(err)
+			b.equal("query", plain(queried.Items[0]["v"]), want.version)
+			scanned, err := b.d.Scan(t.Context(), &dynamodb.ScanInput{TableName: leases, ConsistentRead: &consistent})
+			b.ok(err)
+			b.equal("scan", ids(scanned.Items), want.ids)
+			b.equal("hits", stale.Hits()-before, map[bool]int{false: 3, true: 0}[consistent])
+		})
+	}
+	batch, err := b.d.BatchGetItem(t.Context(), &dynamodb.BatchGetItemInput{RequestItems: map[string]ddb.KeysAndAttributes{"leases": {Keys: []attributes{changed}}}})
+	b.ok(err)
+	b.equal("batch", plain(batch.Responses["leases"][0]["v"]), n("1"))
+	stale.Remove()
+	got, err := b.d.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: leases, Key: changed})
+	b.ok(err)
+	b.equal("get without the fault", plain(got.Item["v"]), n("2"))
 }
 
 func TestProbabilityIsSeeded(t *testing.T) {
@@ -251,9 +381,21 @@ func TestAdminDoesFromOutsideWhatMethodsDo(t *testing.T) {
 		t.Errorf("an unknown effect: %v", err)
 	}
 
+	b.ok(admin.Remove(ctx, id)) // has ended, as after the last of a count
+	if err := admin.Remove(ctx, 99); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("removing a fault that never was: %v", err)
+	}
+	resp, err := http.Post(b.srv.URL+"/_rootwatch/faults", "application/json", strings.NewReader(`{"effect":"drop","operation":"ListTables","accesKeyId":"one"}`))
+	b.ok(err)
+	b.ok(resp.Body.Close())
+	b.equal("a misspelt field", resp.StatusCode, http.StatusBadRequest)
+	b.equal("after it", listTables(b.srv, "two") == nil, true)
+
+	b.srv.ResetCalls()
+	b.equal("called by one", listTables(b.srv, "one") == nil, true)
 	calls, err := admin.Calls(ctx)
 	b.ok(err)
-	b.equal("calls", calls, map[kinesistest.Call]int{{Action: "dynamodb:ListTables", AccessKeyID: "one"}: 3, {Action: "dynamodb:ListTables", AccessKeyID: "two"}: 1})
+	b.equal("calls", calls, map[kinesistest.Call]int{{Action: "dynamodb:ListTables", AccessKeyID: "one"}: 1})
 	b.ok(admin.ResetCalls(ctx))
 	b.equal("calls after a reset", len(b.srv.Calls()), 0)
 

@@ -37,7 +37,7 @@ type page struct {
 // pages keeps the slices of pages, for the garbage collector's sake.
 var pages = sync.Pool{New: func() any { return new(page) }}
 
-func getRecords(s *Service, _ *request, in *getRecordsInput) (any, error) {
+func getRecords(s *Service, r *request, in *getRecordsInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
@@ -54,13 +54,17 @@ func getRecords(s *Service, _ *request, in *getRecordsInput) (any, error) {
 		clear(p.records)
 		pages.Put(p)
 	}()
+	if r.empty {
+		limit = 0
+	}
 	if err := s.fill(p, *in.ShardIterator, in.StreamARN, limit); err != nil {
 		return nil, err
 	}
 	return p.encode(), nil
 }
 
-// fill takes the records at an iterator; they are written after the stream is unlocked.
+// fill takes the records at an iterator; they are written after the stream is unlocked. With a limit of 0 it
+// finds none, and the reader stays where it is.
 func (s *Service) fill(p *page, token, arn string, limit int) error {
 	it, ok := parseIterator(token)
 	if !ok {
@@ -80,6 +84,16 @@ func (s *Service) fill(p *page, token, arn string, limit int) error {
 	}
 	if s.opts.Limits && !sh.limits.get(now) {
 		return errorf(throttled, "%s", s.rateExceeded(st, sh))
+	}
+	switch {
+	case limit == 0:
+		p.behind = max(sh.behind(it.ordinal, now), 1)
+		p.next = s.iterator(st, sh, it.ordinal, it.blank, now)
+		return nil
+	case it.blank > 0:
+		p.behind = int64(st.retentionHours) * time.Hour.Milliseconds()
+		p.next = s.iterator(st, sh, it.ordinal, it.blank-1, now)
+		return nil
 	}
 	from := int(max(it.ordinal, sh.first) - sh.first) // what was trimmed meanwhile is passed over, as AWS does
 	size := p.take(sh.records[min(from, len(sh.records)):], limit)
@@ -106,12 +120,21 @@ func (p *page) take(records []record, limit int) (size int) {
 // finish says where the reader stands after this answer; to is the index of the next record.
 func (s *Service) finish(p *page, st *stream, sh *shard, to int, now time.Time) {
 	if to < len(sh.records) {
-		p.behind = max(now.UnixMilli()-sh.records[max(to-1, 0)].arrived, 0)
+		p.behind = sh.behind(sh.first+uint64(max(to-1, 0)), now)
 	} else if !sh.isOpen() {
 		p.children = st.children(sh)
 		return
 	}
-	p.next = s.iterator(st, sh, sh.first+uint64(to), now)
+	p.next = s.iterator(st, sh, sh.first+uint64(to), 0, now)
+}
+
+// behind is the age in milliseconds of the record at an ordinal, or of the first after it; 0 if there is none.
+func (sh *shard) behind(ordinal uint64, now time.Time) int64 {
+	i := max(ordinal, sh.first) - sh.first
+	if i >= uint64(len(sh.records)) {
+		return 0
+	}
+	return max(now.UnixMilli()-sh.records[i].arrived, 0)
 }
 
 // checkIterator says whether an iterator is still good.

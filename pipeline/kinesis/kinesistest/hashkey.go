@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/big"
 	"math/bits"
+	"regexp"
 )
 
 // hashKey is a point of the 128-bit key space that shards divide among themselves.
@@ -41,6 +42,19 @@ func hashKeyOf(n *big.Int) hashKey {
 	var b [16]byte
 	n.FillBytes(b[:])
 	return hashKey{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+const hashKeyPattern = `0|([1-9]\d{0,38})`
+
+var hashKeyRegexp = regexp.MustCompile(`^(` + hashKeyPattern + `)$`)
+
+// checkHashKey refuses what AWS's pattern for a hash key does not match: that is another error than a number
+// that is too large. member is its name in the request.
+func checkHashKey(member, s string) error {
+	if hashKeyRegexp.MatchString(s) {
+		return nil
+	}
+	return invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", s, member, hashKeyPattern)
 }
 
 // parseHashKey reads a decimal number below 2^128.

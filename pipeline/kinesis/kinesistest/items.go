@@ -2,6 +2,7 @@ package kinesistest
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 )
@@ -14,12 +15,18 @@ type legacy struct {
 }
 
 func (l *legacy) check() error {
-	for name, v := range map[string]json.RawMessage{
+	return unsupported(map[string]json.RawMessage{
 		"Expected": l.Expected, "ConditionalOperator": l.ConditionalOperator, "AttributeUpdates": l.AttributeUpdates,
 		"AttributesToGet": l.AttributesToGet, "KeyConditions": l.KeyConditions, "QueryFilter": l.QueryFilter,
 		"ScanFilter": l.ScanFilter, "IndexName": l.IndexName,
-	} {
-		if v != nil && string(v) != "null" {
+	})
+}
+
+// unsupported refuses a call that gives one of some parameters; the first by name, so that the answer is always the
+// same.
+func unsupported(parameters map[string]json.RawMessage) error {
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		if v := parameters[name]; v != nil && string(v) != "null" {
 			return invalid("%s is not supported by this server", name)
 		}
 	}
@@ -87,7 +94,7 @@ func checkEnum(member, v string, allowed ...string) error {
 
 // change is one write: what it needs of the table, and the item that it leaves.
 type change struct {
-	key       func(*table) (key, error)
+	key       func(*table) (key, error) // an error also for what is wrong whatever the item is: that is said before the condition is tested
 	condition condition
 	apply     func(t *table, old item) (item, error) // nil removes
 }
@@ -118,13 +125,7 @@ func (t *table) prepare(in *writeInput, c change) (p prepared, err error) {
 	if p.changed, err = c.apply(t, p.old); err != nil {
 		return p, err
 	}
-	if p.changed.size() > maxItemBytes {
-		return p, invalid("Item size has exceeded the maximum allowed size")
-	}
-	if p.changed.depth() > maxDepth {
-		return p, invalid("Nesting Levels have exceeded supported limits")
-	}
-	return p, nil
+	return p, p.changed.check()
 }
 
 // writeItem makes one change, and says what it has cost if the caller asked.
@@ -165,7 +166,12 @@ func putItem(s *Service, _ *request, in *putItemInput) (any, error) {
 
 func putChange(it item, cond condition) change {
 	return change{
-		key:       func(t *table) (key, error) { return t.keyOf(it, false) },
+		key: func(t *table) (key, error) {
+			if err := it.check(); err != nil {
+				return key{}, err
+			}
+			return t.keyOf(it, false)
+		},
 		condition: cond,
 		apply:     func(*table, item) (item, error) { return it, nil },
 	}
@@ -246,14 +252,16 @@ func (in *keyInput) update() (*update, condition, error) {
 
 func updateChange(k item, u *update, cond condition) change {
 	return change{
-		key:       func(t *table) (key, error) { return t.keyOf(k, true) },
-		condition: cond,
-		apply: func(t *table, old item) (item, error) {
+		key: func(t *table) (key, error) {
 			for _, p := range u.paths() {
 				if t.isKey(p[0].name) {
-					return nil, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", p[0].name)
+					return key{}, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", p[0].name)
 				}
 			}
+			return t.keyOf(k, true)
+		},
+		condition: cond,
+		apply: func(t *table, old item) (item, error) {
 			if old == nil && u.removesOnly() {
 				return nil, nil // there is nothing to take away from, and no item is made for that
 			}
@@ -275,7 +283,7 @@ type getItemInput struct {
 	ReturnConsumedCapacity string
 }
 
-func getItem(s *Service, _ *request, in *getItemInput) (any, error) {
+func getItem(s *Service, r *request, in *getItemInput) (any, error) {
 	if err := in.legacy.check(); err != nil {
 		return nil, err
 	}
@@ -300,7 +308,7 @@ func getItem(s *Service, _ *request, in *getItemInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	it := t.get(k)
+	it := t.seenBy(r, in.ConsistentRead).get(k)
 	out := struct {
 		Item             *item             `json:",omitempty"`
 		ConsumedCapacity *consumedCapacity `json:",omitempty"`

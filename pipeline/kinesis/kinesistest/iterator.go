@@ -14,13 +14,14 @@ type iterator struct {
 	ordinal    uint64 // of the next record
 	issued     int64  // milliseconds since 1970
 	generation uint64 // see Service.ExpireIterators
+	blank      uint64 // answers without records still to come: see Options.TrimmedIterators
 	name       string // of the stream
 }
 
 func (it iterator) token() string {
 	b := make([]byte, 0, 64)
 	b = binary.BigEndian.AppendUint64(b, 1) // AWS's begin like this too
-	for _, v := range []uint64{it.stream, uint64(it.shard), it.ordinal, uint64(it.issued), it.generation} {
+	for _, v := range []uint64{it.stream, uint64(it.shard), it.ordinal, uint64(it.issued), it.generation, it.blank} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	b = append(b, it.name...)
@@ -28,7 +29,7 @@ func (it iterator) token() string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-const iteratorFields = 6 * 8
+const iteratorFields = 7 * 8
 
 func parseIterator(token string) (iterator, bool) {
 	b, err := base64.StdEncoding.DecodeString(token)
@@ -41,7 +42,7 @@ func parseIterator(token string) (iterator, bool) {
 	}
 	field := func(i int) uint64 { return binary.BigEndian.Uint64(b[8*i:]) }
 	return iterator{
-		stream: field(1), shard: int(field(2)), ordinal: field(3), issued: int64(field(4)), generation: field(5),
+		stream: field(1), shard: int(field(2)), ordinal: field(3), issued: int64(field(4)), generation: field(5), blank: field(6),
 		name: string(b[iteratorFields:]),
 	}, true
 }
@@ -50,12 +51,16 @@ func parseIterator(token string) (iterator, bool) {
 func (s *Service) ExpireIterators() { s.iterators.Add(1) }
 
 // iterator gives out a position in a shard.
-func (s *Service) iterator(st *stream, sh *shard, ordinal uint64, now time.Time) string {
+func (s *Service) iterator(st *stream, sh *shard, ordinal, blank uint64, now time.Time) string {
 	return iterator{
 		stream: st.id, shard: sh.index, ordinal: ordinal, issued: now.UnixMilli(),
-		generation: s.iterators.Load(), name: st.name,
+		generation: s.iterators.Load(), blank: blank, name: st.name,
 	}.token()
 }
+
+// blankAnswers is how many answers have no records after Options.TrimmedIterators has let one begin at records
+// that are gone. AWS has been seen to give hundreds.
+const blankAnswers = 2
 
 type getShardIteratorInput struct {
 	dryRun
@@ -89,7 +94,11 @@ func getShardIterator(s *Service, _ *request, in *getShardIteratorInput) (any, e
 	if err != nil {
 		return nil, err
 	}
-	return struct{ ShardIterator string }{s.iterator(st, sh, ordinal, now)}, nil
+	blank := uint64(0)
+	if ordinal < sh.first {
+		blank = blankAnswers
+	}
+	return struct{ ShardIterator string }{s.iterator(st, sh, ordinal, blank, now)}, nil
 }
 
 func (s *Service) shardNotFound(stream, shard string) *apiError {
@@ -132,7 +141,8 @@ func wrongStart(kind, with string) *apiError {
 }
 
 // ordinalOf is the position that a sequence number of this shard means. One whose record is trimmed is an
-// error: a consumer that starts there has lost data and must be told.
+// error (a consumer that starts there has lost data and must be told), unless Options.TrimmedIterators says
+// otherwise: then the position may be before the first record.
 func (s *Service) ordinalOf(st *stream, sh *shard, number string, after bool) (uint64, error) {
 	q, ok := parseSequence(number)
 	if !ok {
@@ -149,7 +159,7 @@ func (s *Service) ordinalOf(st *stream, sh *shard, number string, after bool) (u
 		return sh.first, nil
 	case q.ordinal == endOrdinal:
 		return sh.next(), nil
-	case q.ordinal < sh.first:
+	case q.ordinal < sh.first && !(after && s.opts.TrimmedIterators):
 		return 0, errorf("InvalidArgumentException", "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid: it is older than the trim horizon.", number, sh.id, st.name, s.opts.AccountID)
 	case after:
 		return q.ordinal + 1, nil

@@ -26,7 +26,7 @@ func lex(s string) ([]token, error) {
 			continue
 		case isLetter(c) || c == '#' || c == ':':
 			i++
-			for i < len(s) && (isLetter(s[i]) || isDigit(s[i])) {
+			for i < len(s) && (isLetter(s[i]) || isDigit(s[i]) || s[i] == '_') {
 				i++
 			}
 			kind := c
@@ -55,7 +55,8 @@ func lex(s string) ([]token, error) {
 	return append(tokens, token{at: len(s)}), nil
 }
 
-func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' }
+// isLetter reports whether a name may begin with c: a name that begins with _ needs a #name in its place.
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 
 // syntaxError says where an expression went wrong, as AWS does: the token and what stands around it.

@@ -13,6 +13,9 @@ const (
 	putBytesPerSecond  = 1 << 20
 )
 
+// rescalesPerDay is how often UpdateShardCount may be called on a stream in 24 hours.
+const rescalesPerDay = 10
+
 const throttled = "ProvisionedThroughputExceededException"
 
 // shardLimits is what one shard has served lately.

@@ -1,7 +1,9 @@
 package kinesistest_test
 
 import (
+	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +116,65 @@ func TestALargeRecordTakesTheTimeOfItsBytes(t *testing.T) {
 	b.ok(put(1))
 	b.pass(time.Minute)
 	b.equal("more than 10 MiB", hasCode(put(10<<20), "ValidationException"), true)
+}
+
+func TestTenNewShardCountsADay(t *testing.T) {
+	for _, limited := range []bool{true, false} {
+		t.Run(fmt.Sprintf("limits: %v", limited), func(t *testing.T) {
+			b := newBench(t, 1, kinesistest.Options{Limits: limited})
+			scale := func(target int32) error {
+				_, err := b.k.UpdateShardCount(t.Context(), &kinesis.UpdateShardCountInput{StreamName: aws.String("events"), TargetShardCount: &target, ScalingType: types.ScalingTypeUniformScaling})
+				return err
+			}
+			for i := range int32(10) {
+				b.ok(scale(2 - i%2))
+				b.pass(time.Hour)
+			}
+			if err := scale(2); limited != hasCode(err, "LimitExceededException") {
+				t.Errorf("the eleventh: %v", err)
+			}
+			b.pass(14 * time.Hour) // the first was a day ago
+			b.ok(scale(2))
+			if err := scale(1); limited != hasCode(err, "LimitExceededException") {
+				t.Errorf("a twelfth: %v", err)
+			}
+		})
+	}
+}
+
+// It took 27 s when every split and merge looked at all shards and borders anew.
+func TestAThousandShardsAreRescaledAtOnce(t *testing.T) {
+	const from, to = 1000, 1999
+	b := newBench(t, from, kinesistest.Options{})
+	start := time.Now()
+	_, err := b.k.UpdateShardCount(t.Context(), &kinesis.UpdateShardCountInput{StreamName: aws.String("events"), TargetShardCount: aws.Int32(to), ScalingType: types.ScalingTypeUniformScaling})
+	b.ok(err)
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	var starts []*big.Int
+	in := &kinesis.ListShardsInput{StreamName: aws.String("events")}
+	for {
+		out, err := b.k.ListShards(t.Context(), in)
+		b.ok(err)
+		for _, sh := range out.Shards {
+			if isOpen(sh) {
+				starts = append(starts, decimal(sh.HashKeyRange.StartingHashKey))
+			}
+		}
+		if out.NextToken == nil {
+			break
+		}
+		in = &kinesis.ListShardsInput{NextToken: out.NextToken}
+	}
+	slices.SortFunc(starts, (*big.Int).Cmp)
+	b.equal("open shards", len(starts), to)
+	width := new(big.Int).Div(new(big.Int).Lsh(half, 1), big.NewInt(to))
+	for i, start := range starts {
+		if want := new(big.Int).Mul(width, big.NewInt(int64(i))); start.Cmp(want) != 0 {
+			t.Fatalf("shard %d starts at %s, want %s", i, start, want)
+		}
+	}
 }
 
 // A stream that is rescaled again and again keeps every record, and no child starts before its parents' end.

@@ -181,6 +181,9 @@ func (st *stream) filtered(f *shardFilter, now time.Time) ([]*shard, error) {
 	case "FROM_TRIM_HORIZON":
 		return st.shards, nil
 	case "AFTER_SHARD_ID":
+		if f.ShardId == "" {
+			return nil, errorf("InvalidArgumentException", "ShardId must be provided when the ShardFilter's type is %s.", f.Type)
+		}
 		return after(st.shards, f.ShardId), nil
 	case "AT_LATEST":
 		keep = (*shard).isOpen

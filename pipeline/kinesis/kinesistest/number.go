@@ -26,7 +26,7 @@ func parseNumber(s string) (number, error) {
 	bad := func() (number, error) {
 		return number{}, invalid("The parameter cannot be converted to a numeric value: %s", s)
 	}
-	mantissa, exponent, hasExp := strings.Cut(strings.ToLower(strings.TrimSpace(s)), "e")
+	mantissa, exponent, hasExp := strings.Cut(strings.ToLower(s), "e")
 	exp := 0
 	if hasExp {
 		var err error

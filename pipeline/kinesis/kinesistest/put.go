@@ -140,6 +140,9 @@ func (e *entry) check(st *stream) (c checked, err error) {
 		c.hash = hashOf(c.key)
 		return c, nil
 	}
+	if err := checkHashKey("explicitHashKey", *e.ExplicitHashKey); err != nil {
+		return c, err
+	}
 	var ok bool
 	if c.hash, ok = parseHashKey(*e.ExplicitHashKey); !ok {
 		return c, errorf("InvalidArgumentException", "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", *e.ExplicitHashKey)

@@ -14,20 +14,23 @@ func init() {
 }
 
 // split closes a shard and opens two that share its keys.
-func (st *stream) split(sh *shard, at hashKey, now time.Time) {
+func (st *stream) split(sh *shard, at hashKey, now time.Time) (low, high *shard) {
 	creation := st.nextCreation(now)
 	st.closeShard(sh, now)
-	st.addShard(now, creation, sh.low, at.prev()).parent = sh.id
-	st.addShard(now, creation, at, sh.high).parent = sh.id
+	low = st.addShard(now, creation, sh.low, at.prev())
+	high = st.addShard(now, creation, at, sh.high)
+	low.parent, high.parent = sh.id, sh.id
+	return low, high
 }
 
 // merge closes two neighbours and opens one that has the keys of both.
-func (st *stream) merge(a, b *shard, now time.Time) {
+func (st *stream) merge(a, b *shard, now time.Time) *shard {
 	creation := st.nextCreation(now)
 	st.closeShard(a, now)
 	st.closeShard(b, now)
 	child := st.addShard(now, creation, min2(a.low, b.low), max2(a.high, b.high))
 	child.parent, child.adjacent = a.id, b.id
+	return child
 }
 
 func min2(a, b hashKey) hashKey {
@@ -77,13 +80,13 @@ func splitShard(s *Service, _ *request, in *splitShardInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, ok := parseHashKey(*in.NewStartingHashKey)
-	if !ok {
-		return nil, invalid("1 validation error detected: Value '%s' at 'newStartingHashKey' failed to satisfy constraint: Member must satisfy regular expression pattern: 0|([1-9]\\d{0,38})", *in.NewStartingHashKey)
+	if err := checkHashKey("newStartingHashKey", *in.NewStartingHashKey); err != nil {
+		return nil, err
 	}
-	if !sh.low.next().less(at) || !at.less(sh.high) {
+	at, ok := parseHashKey(*in.NewStartingHashKey)
+	if !ok || !sh.low.next().less(at) || !at.less(sh.high) {
 		return nil, errorf("InvalidArgumentException", "NewStartingHashKey %s used in SplitShard() on shard %s in stream %s under account %s is not both greater than one plus the shard's StartingHashKey %s and less than the shard's EndingHashKey %s.",
-			at, sh.id, st.name, s.opts.AccountID, sh.low, sh.high)
+			*in.NewStartingHashKey, sh.id, st.name, s.opts.AccountID, sh.low, sh.high)
 	}
 	s.later(st, now, func(now time.Time) { st.split(sh, at, now) })
 	return nil, nil
@@ -157,6 +160,9 @@ func updateShardCount(s *Service, _ *request, in *updateShardCountInput) (any, e
 	case target > maxShards:
 		return nil, errorf("LimitExceededException", "Target shard count or number of open shards cannot be greater than %d. Current open shard count: %d, Target shard count: %d", maxShards, current, target)
 	}
+	if s.opts.Limits && !st.mayRescale(now) {
+		return nil, errorf("LimitExceededException", "UpdateShardCount was called on stream %s under account %s %d times in the last 24 hours: that is the limit.", st.name, s.opts.AccountID, rescalesPerDay)
+	}
 	s.later(st, now, func(now time.Time) { st.rescale(target, now) })
 	return struct {
 		StreamName, StreamARN               string
@@ -169,44 +175,50 @@ func updateShardCount(s *Service, _ *request, in *updateShardCountInput) (any, e
 // live for a moment only, without a record, come to be, as they do on AWS.
 func (st *stream) rescale(n int, now time.Time) {
 	starts := uniformStarts(n)
-	for {
-		sh, at, found := st.toSplit(starts)
-		if !found {
-			break
+	borders := starts
+	for _, sh := range slices.Clone(st.open) {
+		for len(borders) > 0 && !sh.low.less(borders[0]) {
+			borders = borders[1:]
 		}
-		st.split(sh, at, now)
+		inside := 0
+		for inside < len(borders) && !sh.high.less(borders[inside]) {
+			inside++
+		}
+		st.splitAt(sh, borders[:inside], now)
+		borders = borders[inside:]
 	}
-	for {
-		a, b, found := st.toMerge(starts)
-		if !found {
-			return
+	var last *shard
+	borders = starts
+	for _, sh := range slices.Clone(st.open) {
+		for len(borders) > 0 && borders[0].less(sh.low) {
+			borders = borders[1:]
 		}
-		st.merge(a, b, now)
+		if last == nil || len(borders) > 0 && borders[0] == sh.low {
+			last = sh
+		} else {
+			last = st.merge(last, sh, now)
+		}
 	}
 }
 
-// toSplit finds a shard with borders inside, and the middle one of them.
-func (st *stream) toSplit(starts []hashKey) (*shard, hashKey, bool) {
-	for _, sh := range st.open {
-		var inside []hashKey
-		for _, start := range starts {
-			if sh.low.less(start) && !sh.high.less(start) {
-				inside = append(inside, start)
-			}
-		}
-		if len(inside) > 0 {
-			return sh, inside[len(inside)/2], true
-		}
+// splitAt splits a shard at all of some borders, the middle one first: so a shard that becomes many has
+// few generations of children.
+func (st *stream) splitAt(sh *shard, borders []hashKey, now time.Time) {
+	if len(borders) == 0 {
+		return
 	}
-	return nil, hashKey{}, false
+	middle := len(borders) / 2
+	low, high := st.split(sh, borders[middle], now)
+	st.splitAt(low, borders[:middle], now)
+	st.splitAt(high, borders[middle+1:], now)
 }
 
-// toMerge finds two neighbours without a border between them.
-func (st *stream) toMerge(starts []hashKey) (a, b *shard, found bool) {
-	for i, b := range st.open[1:] {
-		if !slices.Contains(starts, b.low) {
-			return st.open[i], b, true
-		}
+// mayRescale counts an UpdateShardCount against AWS's limit of a rolling day.
+func (st *stream) mayRescale(now time.Time) bool {
+	st.rescaled = slices.DeleteFunc(st.rescaled, func(at time.Time) bool { return now.Sub(at) >= 24*time.Hour })
+	if len(st.rescaled) >= rescalesPerDay {
+		return false
 	}
-	return nil, nil, false
+	st.rescaled = append(st.rescaled, now)
+	return true
 }

@@ -34,6 +34,7 @@ type queryInput struct {
 // reading is a Scan or Query that has been understood.
 type reading struct {
 	filter     condition
+	filtered   []string // the attributes that filter looks at
 	projection []path
 	limit      int // of items looked at; 0 is no limit
 }
@@ -56,7 +57,12 @@ func (in *readInput) check(hasKeyCondition bool) (r reading, err error) {
 	if err = in.checkPlaceholders(hasKeyCondition || in.FilterExpression != nil || in.ProjectionExpression != nil); err != nil {
 		return r, err
 	}
-	if r.filter, err = parse(&in.expressions, "FilterExpression", in.FilterExpression, (*parser).condition); err != nil {
+	r.filter, err = parse(&in.expressions, "FilterExpression", in.FilterExpression, func(p *parser) (condition, error) {
+		c, err := p.condition()
+		r.filtered = p.named
+		return c, err
+	})
+	if err != nil {
 		return r, err
 	}
 	r.projection, err = parse(&in.expressions, "ProjectionExpression", in.ProjectionExpression, (*parser).projection)
@@ -99,7 +105,7 @@ func (t *table) page(in *readInput, r reading, rows []row) readOutput {
 	return out
 }
 
-func scan(s *Service, _ *request, in *scanInput) (any, error) {
+func scan(s *Service, req *request, in *scanInput) (any, error) {
 	r, err := in.check(false)
 	if err != nil {
 		return nil, err
@@ -111,6 +117,7 @@ func scan(s *Service, _ *request, in *scanInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	t = t.seenBy(req, in.ConsistentRead)
 	rows, err := t.segment(in.Segment, in.TotalSegments)
 	if err != nil {
 		return nil, err
@@ -126,7 +133,7 @@ func scan(s *Service, _ *request, in *scanInput) (any, error) {
 }
 
 func firstAfter(rows []row, k key) int {
-	i, found := slices.BinarySearchFunc(rows, k, func(r row, k key) int { return r.key.compare(k) })
+	i, found := findRow(rows, k)
 	if found {
 		i++
 	}
@@ -163,7 +170,7 @@ func (t *table) segment(segment, total *int) ([]row, error) {
 	return t.rows[from:to], nil
 }
 
-func query(s *Service, _ *request, in *queryInput) (any, error) {
+func query(s *Service, req *request, in *queryInput) (any, error) {
 	if in.KeyConditionExpression == nil {
 		return nil, invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
@@ -182,6 +189,11 @@ func query(s *Service, _ *request, in *queryInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A Query has its keys looked at by the key condition alone; a Scan may filter by them.
+	if i := slices.IndexFunc(r.filtered, t.isKey); i >= 0 {
+		return nil, invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", r.filtered[i])
+	}
+	t = t.seenBy(req, in.ConsistentRead)
 	rows, err := t.matching(where)
 	if err != nil {
 		return nil, err

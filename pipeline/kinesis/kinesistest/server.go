@@ -47,6 +47,7 @@ func NewServer(opts Options) *Server {
 
 // Close cuts all connections and waits for the calls under way.
 func (s *Server) Close() {
+	s.stop()
 	// The listener's error is of no interest: it is gone either way.
 	_ = s.http.Close()
 	s.serving.Wait()

@@ -21,9 +21,14 @@ type Options struct {
 	// UpdateDuration is how long a stream is UPDATING before a split, a merge, a new shard count or a new
 	// retention takes effect.
 	UpdateDuration time.Duration
-	// Limits switches AWS's rates of a shard on: 5 GetRecords and 2 MB a second read, 1,000 records or 1 MB a
-	// second written.
+	// Limits switches AWS's rates on: of a shard 5 GetRecords and 2 MB a second read, 1,000 records or 1 MB a
+	// second written; of a stream 10 calls of UpdateShardCount in 24 hours.
 	Limits bool
+	// TrimmedIterators lets GetShardIterator take AFTER_SEQUENCE_NUMBER with the number of a record that has
+	// been trimmed, which is an InvalidArgumentException otherwise. Consumers of AWS's Kinesis have reported it
+	// (harlow/kinesis-consumer#125): the answers are empty at first, with another iterator each and the whole
+	// retention in MillisBehindLatest. Here two are, then come the records from the trim horizon on.
+	TrimmedIterators bool
 	// MaxStreamBytes bounds the memory that one stream takes; 0 is no bound. The oldest records of the
 	// largest shard are trimmed first, as if their retention had passed.
 	MaxStreamBytes int64
@@ -65,11 +70,15 @@ type Service struct {
 
 	iterators atomic.Uint64 // generation of shard iterators: one more makes all older ones expire
 	ids       atomic.Uint64 // of requests and of streams
+
+	running context.Context // done when the Server on top of it closes: nothing may wait longer
+	stop    context.CancelFunc
 }
 
 // New gives a service without streams and tables.
 func New(opts Options) *Service {
 	s := &Service{opts: opts.withDefaults()}
+	s.running, s.stop = context.WithCancel(context.Background())
 	s.streams.byName = map[string]*stream{}
 	s.tables.byName = map[string]*table{}
 	s.tables.transactions = map[string]doneTransaction{}
@@ -88,6 +97,8 @@ type request struct {
 	body        []byte
 	aimed       *aim              // see aim
 	refuse      func(*shard) bool // shards that a fault throttles puts to
+	empty       bool              // a fault lets GetRecords find nothing
+	stale       bool              // a fault shows reads that need not be consistent what was there before
 }
 
 // target is what the X-Amz-Target header names.

@@ -22,9 +22,6 @@ import (
 	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
-// asError is errors.As.
-func asError[T error](err error, target *T) bool { return errors.As(err, target) }
-
 // hasCode reports whether an error is one of AWS's of that name.
 func hasCode(err error, code string) bool {
 	var api interface{ ErrorCode() string }
@@ -168,7 +165,12 @@ func TestProtocol(t *testing.T) {
 		"base64 with escapes":          {"POST", "Kinesis_20131202.PutRecord", `{"StreamName":"events","PartitionKey":"k","Data":"\u0059\/8="}`, 200, "", `SequenceNumber`},
 		"a dry run":                    {"POST", "Kinesis_20131202.PutRecord", `{"StreamName":"events","PartitionKey":"k","Data":"","DryRun":true}`, 400, "", `DryRun`},
 		"a legacy condition":           {"POST", "DynamoDB_20120810.PutItem", `{"TableName":"leases","Item":{"id":{"S":"a"}},"Expected":{"id":{"Exists":false}}}`, 400, "", `Expected is not supported`},
-		"a secondary index":            {"POST", "DynamoDB_20120810.CreateTable", `{"TableName":"more","GlobalSecondaryIndexes":[]}`, 400, "", `not supported`},
+		"a secondary index":            {"POST", "DynamoDB_20120810.CreateTable", `{"TableName":"more","GlobalSecondaryIndexes":[]}`, 400, "", `GlobalSecondaryIndexes is not supported`},
+		"a table's stream":             {"POST", "DynamoDB_20120810.CreateTable", `{"TableName":"more","StreamSpecification":{"StreamEnabled":true}}`, 400, "", `StreamSpecification is not supported`},
+		"a table's encryption":         {"POST", "DynamoDB_20120810.CreateTable", `{"TableName":"more","SSESpecification":{"Enabled":true}}`, 400, "", `SSESpecification is not supported`},
+		"a table's tags":               {"POST", "DynamoDB_20120810.CreateTable", `{"TableName":"more","Tags":[]}`, 400, "", `Tags is not supported`},
+		"a stream's tags":              {"POST", "Kinesis_20131202.CreateStream", `{"StreamName":"more","ShardCount":1,"Tags":{"a":"b"}}`, 400, "", `Tags is not supported`},
+		"a change of a table":          {"POST", "DynamoDB_20120810.UpdateTable", `{"TableName":"leases"}`, 400, "", `UnknownOperationException`},
 		"an attribute of two types":    {"POST", "DynamoDB_20120810.PutItem", `{"TableName":"leases","Item":{"id":{"S":"a","N":"1"}}}`, 400, "", `ValidationException`},
 		"an attribute of no type":      {"POST", "DynamoDB_20120810.PutItem", `{"TableName":"leases","Item":{"id":{}}}`, 400, "", `ValidationException`},
 		"an attribute of unknown type": {"POST", "DynamoDB_20120810.PutItem", `{"TableName":"leases","Item":{"id":{"X":"a"}}}`, 400, "", `ValidationException`},
@@ -228,15 +230,64 @@ func TestCallsAreCountedByWhoMadeThem(t *testing.T) {
 }
 
 func TestCloseEndsCallsUnderWay(t *testing.T) {
-	srv := kinesistest.NewServer(kinesistest.Options{})
-	hang := srv.Inject(kinesistest.Fault{Effect: kinesistest.Hang})
-	failed := make(chan error)
-	go func() { failed <- listTables(srv, "") }()
-	waitFor(t, "the call hangs", func() bool { return hang.Hits() > 0 })
-	srv.Close()
-	if err := <-failed; err == nil {
-		t.Error("a call to a closed server went well")
+	for _, f := range []kinesistest.Fault{{Effect: kinesistest.Hang}, {Effect: kinesistest.Late, Delay: time.Hour}, {Effect: kinesistest.Late, Delay: time.Hour, Count: 1}} {
+		t.Run(fmt.Sprintf("%s, %d", f.Effect, f.Count), func(t *testing.T) {
+			srv := kinesistest.NewServer(kinesistest.Options{})
+			fault := srv.Inject(f)
+			failed := make(chan error)
+			go func() { failed <- listTables(srv, "") }()
+			waitFor(t, "the call is under way", func() bool { return fault.Hits() > 0 })
+			srv.Close()
+			if err := <-failed; err == nil {
+				t.Error("a call to a closed server went well")
+			}
+		})
 	}
+}
+
+// post makes a call that no SDK makes, and gives its status and answer. The body's length is not told in advance.
+func (b *bench) post(target string, body io.Reader) (int, string) {
+	b.Helper()
+	req, err := http.NewRequest(http.MethodPost, b.srv.URL, io.MultiReader(body))
+	b.ok(err)
+	req.Header.Set("X-Amz-Target", target)
+	resp, err := http.DefaultClient.Do(req)
+	b.ok(err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	b.ok(err)
+	return resp.StatusCode, string(answer)
+}
+
+func TestExpressionsOfTenMegabytesDoNotKill(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	for what, c := range map[string]struct{ parameter, before, repeated string }{
+		"a condition of parentheses": {"ConditionExpression", "", "("},
+		"a condition of negations":   {"ConditionExpression", "", "NOT "},
+		"an update of parentheses":   {"UpdateExpression", "SET a = ", "("},
+		"an update of functions":     {"UpdateExpression", "SET a = ", "if_not_exists(a,"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			expression := c.before + strings.Repeat(c.repeated, 10<<20/len(c.repeated))
+			status, answer := b.post("DynamoDB_20120810.UpdateItem", strings.NewReader(`{"TableName":"leases","Key":{"id":{"S":"a"}},"`+c.parameter+`":"`+expression+`"}`))
+			want := fmt.Sprintf("Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", c.parameter, len(expression))
+			if status != http.StatusBadRequest || !strings.Contains(answer, want) {
+				t.Errorf("%d %.300s, want %s", status, answer, want)
+			}
+		})
+	}
+}
+
+func TestABodyThatIsTooLargeIsNotCut(t *testing.T) {
+	b := newBench(t, 1, kinesistest.Options{})
+	const limit = 24 << 20
+	call := `{"StreamName":"events"}`
+	padded := func(size int) io.Reader { return strings.NewReader(call + strings.Repeat(" ", size-len(call))) }
+	status, answer := b.post("Kinesis_20131202.DescribeStream", padded(limit))
+	b.equal("status at the limit", status, http.StatusOK)
+	status, answer = b.post("Kinesis_20131202.DescribeStream", padded(limit+1))
+	b.equal("status above the limit", status, http.StatusRequestEntityTooLarge)
+	b.equal("named", strings.Contains(answer, "RequestEntityTooLargeException"), true)
 }
 
 // waitFor looks again and again until what it waits for is so.

@@ -34,9 +34,10 @@ type stream struct {
 
 	shards       []*shard // all that are not yet forgotten, by index
 	nextIndex    int
-	lastCreation int64    // second of the newest shard's creation, as written into its sequence numbers
-	open         []*shard // shards that take records, by hash key
-	bytes        int64    // of all records held
+	lastCreation int64       // second of the newest shard's creation, as written into its sequence numbers
+	open         []*shard    // shards that take records, by hash key
+	bytes        int64       // of all records held
+	rescaled     []time.Time // the last day's calls of UpdateShardCount, with Options.Limits
 }
 
 // shard is a part of the key space, and the records that were put there.
@@ -90,20 +91,26 @@ func (st *stream) addShard(now time.Time, creation int64, low, high hashKey) *sh
 	}
 	st.nextIndex++
 	st.shards = append(st.shards, sh)
+	st.open = slices.Insert(st.open, st.openAt(low), sh)
+	return sh
+}
+
+// openAt is the place of the first open shard that begins at a hash key or above it.
+func (st *stream) openAt(low hashKey) int {
 	i, _ := slices.BinarySearchFunc(st.open, low, func(o *shard, low hashKey) int {
 		if o.low.less(low) {
 			return -1
 		}
 		return 1
 	})
-	st.open = slices.Insert(st.open, i, sh)
-	return sh
+	return i
 }
 
 // closeShard ends a shard: its records stay until they are trimmed.
 func (st *stream) closeShard(sh *shard, now time.Time) {
 	sh.closed = now
-	st.open = slices.DeleteFunc(st.open, func(o *shard) bool { return o == sh })
+	i := st.openAt(sh.low)
+	st.open = slices.Delete(st.open, i, i+1)
 }
 
 // shardFor finds the open shard that a hash key belongs to. Open shards cover the key space without gaps.

@@ -1,6 +1,7 @@
 package kinesistest
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -132,6 +133,8 @@ type createStreamInput struct {
 	ShardCount         *int
 	StreamModeDetails  *streamMode
 	MaxRecordSizeInKiB *int
+	// What this server does not have, and will not pretend to have.
+	Tags, WarmThroughputMiBps json.RawMessage
 }
 
 const onDemandShards = 4
@@ -142,6 +145,9 @@ func createStream(s *Service, _ *request, in *createStreamInput) (any, error) {
 	}
 	name, err := s.streamName(in.StreamName, "")
 	if err != nil {
+		return nil, err
+	}
+	if err := unsupported(map[string]json.RawMessage{"Tags": in.Tags, "WarmThroughputMiBps": in.WarmThroughputMiBps}); err != nil {
 		return nil, err
 	}
 	now := s.now()

@@ -30,6 +30,7 @@ type table struct {
 	deletedAt time.Time // DELETING until then and gone after, if not zero
 	rows      []row
 	bytes     int64
+	before    []row // of every key that was ever written, what was there before its last write: see Stale
 	ttl       timeToLive
 
 	nextExpiry time.Time // when the table is next searched for expired items
@@ -123,7 +124,11 @@ func (t *table) keyItem(it item) item {
 
 // find gives the place of a key, and whether an item is there.
 func (t *table) find(k key) (int, bool) {
-	return slices.BinarySearchFunc(t.rows, k, func(r row, k key) int { return r.key.compare(k) })
+	return findRow(t.rows, k)
+}
+
+func findRow(rows []row, k key) (int, bool) {
+	return slices.BinarySearchFunc(rows, k, func(r row, k key) int { return r.key.compare(k) })
 }
 
 // get is the item of a key, nil if there is none.
@@ -137,6 +142,7 @@ func (t *table) get(k key) item {
 // put stores an item in the place of its key; nil removes it.
 func (t *table) put(k key, it item) {
 	i, found := t.find(k)
+	t.keep(row{k, t.get(k), 0})
 	if found {
 		t.bytes -= int64(t.rows[i].bytes)
 	}
@@ -153,6 +159,27 @@ func (t *table) put(k key, it item) {
 		t.rows = slices.Insert(t.rows, i, r)
 	}
 	t.bytes += int64(r.bytes)
+}
+
+// keep notes what a write is about to replace; the row's item is nil if that is nothing.
+func (t *table) keep(old row) {
+	old.bytes = old.item.size()
+	i, found := findRow(t.before, old.key)
+	if found {
+		t.before[i] = old
+		return
+	}
+	t.before = slices.Insert(t.before, i, old)
+}
+
+// seenBy is the table as a read shows it: as it was before if the read need not be consistent and a fault says so.
+func (t *table) seenBy(r *request, consistent bool) *table {
+	if consistent || !r.stale {
+		return t
+	}
+	was := *t
+	was.rows = slices.DeleteFunc(slices.Clone(t.before), func(r row) bool { return r.item == nil })
+	return &was
 }
 
 func (t *table) status(now time.Time) string {

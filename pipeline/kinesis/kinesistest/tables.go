@@ -40,7 +40,20 @@ type createTableInput struct {
 	ProvisionedThroughput     *throughput
 	DeletionProtectionEnabled bool
 	// What this server does not have, and will not pretend to have.
-	GlobalSecondaryIndexes, LocalSecondaryIndexes json.RawMessage
+	GlobalSecondaryIndexes, LocalSecondaryIndexes            json.RawMessage
+	StreamSpecification, SSESpecification, Tags, TableClass  json.RawMessage
+	ResourcePolicy, OnDemandThroughput, WarmThroughput       json.RawMessage
+	GlobalTableSourceArn, GlobalTableSettingsReplicationMode json.RawMessage
+}
+
+func (in *createTableInput) refuse() error {
+	return unsupported(map[string]json.RawMessage{
+		"GlobalSecondaryIndexes": in.GlobalSecondaryIndexes, "LocalSecondaryIndexes": in.LocalSecondaryIndexes,
+		"StreamSpecification": in.StreamSpecification, "SSESpecification": in.SSESpecification, "Tags": in.Tags,
+		"TableClass": in.TableClass, "ResourcePolicy": in.ResourcePolicy, "OnDemandThroughput": in.OnDemandThroughput,
+		"WarmThroughput": in.WarmThroughput, "GlobalTableSourceArn": in.GlobalTableSourceArn,
+		"GlobalTableSettingsReplicationMode": in.GlobalTableSettingsReplicationMode,
+	})
 }
 
 var tableNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
@@ -64,6 +77,9 @@ func (s *Service) tableARN(name string) string {
 }
 
 func createTable(s *Service, _ *request, in *createTableInput) (any, error) {
+	if err := in.refuse(); err != nil {
+		return nil, err
+	}
 	name, err := s.tableName(in.TableName)
 	if err != nil {
 		return nil, err
@@ -87,9 +103,6 @@ func createTable(s *Service, _ *request, in *createTableInput) (any, error) {
 }
 
 func keySchema(in *createTableInput) ([]keyAttribute, error) {
-	if in.GlobalSecondaryIndexes != nil || in.LocalSecondaryIndexes != nil {
-		return nil, invalid("secondary indexes are not supported by this server")
-	}
 	if n := len(in.KeySchema); n < 1 || n > 2 {
 		return nil, invalid("1 validation error detected: %d elements at 'keySchema' failed to satisfy constraint: Member must have length between 1 and 2", n)
 	}

@@ -96,6 +96,51 @@ func TestIteratorsExpire(t *testing.T) {
 	b.ok(err)
 }
 
+func TestIteratorsAtATrimmedRecord(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("taken: %v", taken), func(t *testing.T) {
+			b := newBench(t, 1, kinesistest.Options{TrimmedIterators: taken})
+			old := b.put("old").SequenceNumber
+			newest := b.put("newest of the old").SequenceNumber
+			b.ok(b.srv.Trim("events"))
+			b.put("kept")
+			start := func(kind types.ShardIteratorType, number *string) (*string, error) {
+				out, err := b.k.GetShardIterator(t.Context(), &kinesis.GetShardIteratorInput{StreamName: aws.String("events"), ShardId: aws.String(shard0), ShardIteratorType: kind, StartingSequenceNumber: number})
+				if err != nil {
+					return nil, err
+				}
+				return out.ShardIterator, nil
+			}
+			_, err := start(types.ShardIteratorTypeAtSequenceNumber, old)
+			b.equal("AT_SEQUENCE_NUMBER", hasCode(err, "InvalidArgumentException"), true)
+			for _, number := range []*string{old, newest} {
+				if _, err = start(types.ShardIteratorTypeAfterSequenceNumber, number); taken != (err == nil) || !taken && !hasCode(err, "InvalidArgumentException") {
+					t.Errorf("AFTER_SEQUENCE_NUMBER: %v", err)
+				}
+			}
+			if !taken {
+				return
+			}
+			it, err := start(types.ShardIteratorTypeAfterSequenceNumber, old)
+			b.ok(err)
+			seen := map[string]bool{*it: true}
+			for range 2 {
+				out, err := b.get(it)
+				b.ok(err)
+				b.equal("records", texts(out.Records), []string{})
+				b.equal("milliseconds behind", *out.MillisBehindLatest, (24 * time.Hour).Milliseconds())
+				it = out.NextShardIterator
+				b.equal("the same iterator again", seen[*it], false)
+				seen[*it] = true
+			}
+			out, err := b.get(it)
+			b.ok(err)
+			b.equal("records", texts(out.Records), []string{"kept"})
+			b.equal("milliseconds behind", *out.MillisBehindLatest, 0)
+		})
+	}
+}
+
 func TestAnIteratorThatWasTamperedWith(t *testing.T) {
 	b := newBench(t, 1, kinesistest.Options{})
 	it := *b.iterator(types.ShardIteratorTypeTrimHorizon, shard0, nil)

@@ -2,11 +2,14 @@ package kinesistest
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 func init() {
@@ -15,6 +18,8 @@ func init() {
 
 const (
 	maxTransactWrites = 100
+	maxTransactBytes  = 4 << 20          // of all items, keys and values that a transaction gives
+	maxTokenLength    = 36               // of a ClientRequestToken
 	tokenLifetime     = 10 * time.Minute // of a ClientRequestToken
 )
 
@@ -42,9 +47,49 @@ type cancellationReason struct {
 // doneTransaction is remembered for a while: a client that asks again with the same token gets the answer
 // without a second effect.
 type doneTransaction struct {
-	at   time.Time
-	body [sha256.Size]byte
-	out  any
+	at  time.Time
+	sum [sha256.Size]byte // see transactInput.sum
+	out any
+}
+
+// sum tells the same request from another one. That is not a matter of bytes: a client that keeps items in maps
+// writes their attributes in another order each time.
+func (in *transactInput) sum() ([sha256.Size]byte, error) {
+	b, err := json.Marshal(in)
+	if err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("encoding a transaction: %w", err)
+	}
+	return sha256.Sum256(b), nil
+}
+
+// size is the bytes that a transaction's items, keys and values count for.
+func (in *transactInput) size() int {
+	total := 0
+	for _, w := range in.TransactItems {
+		if w.Put != nil {
+			total += w.Put.Item.size() + item(w.Put.ExpressionAttributeValues).size()
+		}
+		for _, k := range []*keyInput{w.ConditionCheck, w.Delete, w.Update} {
+			if k != nil {
+				total += k.Key.size() + item(k.ExpressionAttributeValues).size()
+			}
+		}
+	}
+	return total
+}
+
+// check is for what can be said without looking at the writes one by one.
+func (in *transactInput) check() error {
+	if n := len(in.TransactItems); n < 1 || n > maxTransactWrites {
+		return invalid("1 validation error detected: %d writes at 'transactItems' failed to satisfy constraint: Member must have length between 1 and %d", n, maxTransactWrites)
+	}
+	if n := utf8.RuneCountInString(in.ClientRequestToken); n > maxTokenLength {
+		return invalid("1 validation error detected: Value '%s' at 'clientRequestToken' failed to satisfy constraint: Member must have length less than or equal to %d", in.ClientRequestToken, maxTokenLength)
+	}
+	if n := in.size(); n > maxTransactBytes {
+		return invalid("The aggregate size of the items in the transaction, %d bytes, exceeds the limit of %d", n, maxTransactBytes)
+	}
+	return nil
 }
 
 // change reads one write.
@@ -94,9 +139,13 @@ func checkChange(k item, cond condition) change {
 }
 
 // transactWriteItems does all of its writes or none.
-func transactWriteItems(s *Service, r *request, in *transactInput) (any, error) {
-	if n := len(in.TransactItems); n < 1 || n > maxTransactWrites {
-		return nil, invalid("1 validation error detected: %d writes at 'transactItems' failed to satisfy constraint: Member must have length between 1 and %d", n, maxTransactWrites)
+func transactWriteItems(s *Service, _ *request, in *transactInput) (any, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	sum, err := in.sum() // before the defaults are filled in
+	if err != nil {
+		return nil, err
 	}
 	inputs, changes := make([]*writeInput, len(in.TransactItems)), make([]change, len(in.TransactItems))
 	byName := map[string]bool{}
@@ -115,7 +164,7 @@ func transactWriteItems(s *Service, r *request, in *transactInput) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	if out, done, err := s.replayed(r, in.ClientRequestToken); done {
+	if out, done, err := s.replayed(in.ClientRequestToken, sum); done {
 		return out, err
 	}
 	steps, units, err := prepareAll(tables, names, inputs, changes)
@@ -133,13 +182,18 @@ func transactWriteItems(s *Service, r *request, in *transactInput) (any, error) 
 			out.ConsumedCapacity = append(out.ConsumedCapacity, *c)
 		}
 	}
-	s.remember(r, in.ClientRequestToken, out)
+	if in.ClientRequestToken != "" {
+		s.tables.transactions[in.ClientRequestToken] = doneTransaction{s.now(), sum, out}
+	}
 	return out, nil
 }
 
 // prepareAll computes what each write leaves; if one may not be, the transaction is refused with the reason
 // in that one's place.
 func prepareAll(tables []*table, names []string, inputs []*writeInput, changes []change) ([]prepared, map[string]float64, error) {
+	if err := checkDistinct(tables, names, inputs, changes); err != nil {
+		return nil, nil, err
+	}
 	steps, units := []prepared{}, map[string]float64{}
 	reasons := make([]cancellationReason, len(changes))
 	codes := make([]string, len(changes))
@@ -150,8 +204,6 @@ func prepareAll(tables []*table, names []string, inputs []*writeInput, changes [
 		st, err := tables[slices.Index(names, name)].prepare(inputs[i], c)
 		var refused *apiError
 		switch {
-		case err == nil && slices.ContainsFunc(steps, st.sameItem):
-			return nil, nil, invalid("Transaction request cannot include multiple operations on one item")
 		case err == nil:
 			steps = append(steps, st)
 			units[name] += 2 * writeUnits(st.old, st.changed)
@@ -172,8 +224,26 @@ func prepareAll(tables []*table, names []string, inputs []*writeInput, changes [
 	return steps, units, nil
 }
 
+// checkDistinct refuses a transaction that is about an item twice. It comes before the conditions: to fail one of
+// those is another error.
+func checkDistinct(tables []*table, names []string, inputs []*writeInput, changes []change) error {
+	var seen []prepared
+	for i, c := range changes {
+		p := prepared{table: tables[slices.Index(names, inputs[i].TableName)]}
+		var err error
+		if p.key, err = c.key(p.table); err != nil {
+			continue // prepareAll says so, in its place
+		}
+		if slices.ContainsFunc(seen, p.sameItem) {
+			return invalid("Transaction request cannot include multiple operations on one item")
+		}
+		seen = append(seen, p)
+	}
+	return nil
+}
+
 // replayed gives the answer of a transaction that was done with this token before.
-func (s *Service) replayed(r *request, token string) (out any, done bool, err error) {
+func (s *Service) replayed(token string, sum [sha256.Size]byte) (out any, done bool, err error) {
 	if token == "" {
 		return nil, false, nil
 	}
@@ -181,17 +251,10 @@ func (s *Service) replayed(r *request, token string) (out any, done bool, err er
 	now := s.now()
 	maps.DeleteFunc(log, func(_ string, d doneTransaction) bool { return now.Sub(d.at) > tokenLifetime })
 	d, done := log[token]
-	if done && d.body != sha256.Sum256(r.body) {
+	if done && d.sum != sum {
 		return nil, true, errorf("IdempotentParameterMismatchException", "DynamoDB rejected the request because you retried a request with a different payload but with an idempotent token that was already used.")
 	}
 	return d.out, done, nil
-}
-
-func (s *Service) remember(r *request, token string, out any) {
-	if token == "" {
-		return
-	}
-	s.tables.transactions[token] = doneTransaction{s.now(), sha256.Sum256(r.body), out}
 }
 
 func (s *Service) servingTables(names []string) ([]*table, error) {

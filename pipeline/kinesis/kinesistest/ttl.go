@@ -74,17 +74,19 @@ func (t *table) expire(now time.Time) {
 	}
 	t.nextExpiry = now.Add(expiryInterval)
 	t.rows = slices.DeleteFunc(t.rows, func(r row) bool {
-		expires, ok := r.item[t.ttl.AttributeName].unix()
-		if !ok {
-			return false
-		}
-		age := now.Unix() - expires
-		gone := age > int64(expiryDelay/time.Second) && age < int64(maxExpiry/time.Second)
+		gone := t.hasExpired(r.item, now)
 		if gone {
+			t.keep(r)
 			t.bytes -= int64(r.bytes)
 		}
 		return gone
 	})
+}
+
+func (t *table) hasExpired(it item, now time.Time) bool {
+	expires, ok := it[t.ttl.AttributeName].unix()
+	age := now.Unix() - expires
+	return ok && age > int64(expiryDelay/time.Second) && age < int64(maxExpiry/time.Second)
 }
 
 // unix is a number as whole seconds, if it is one that int64 can hold.

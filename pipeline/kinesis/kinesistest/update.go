@@ -244,6 +244,7 @@ func (p *parser) sum() (term, error) {
 	default:
 		return a, nil
 	}
+	p.operators++
 	b, err := p.term()
 	if err != nil {
 		return nil, err
@@ -273,6 +274,7 @@ func (p *parser) term() (term, error) {
 	}
 	name := p.take().text
 	p.take() // the parenthesis
+	p.operators++
 	switch name {
 	case "if_not_exists", "list_append":
 	default:
@@ -294,6 +296,11 @@ func (p *parser) term() (term, error) {
 	}
 	if err := p.expect(")"); err != nil {
 		return nil, err
+	}
+	for _, operand := range []term{a, b} {
+		if _, nested := operand.(listAppend); nested {
+			return nil, wrongf("The function is not allowed to be used this way in an expression; function: list_append")
+		}
 	}
 	if name == "list_append" {
 		return listAppend{a, b}, nil

@@ -65,8 +65,9 @@ func (b *body) read(r *http.Request) error {
 	if r.Body == nil {
 		return nil
 	}
+	tooLarge := &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLargeException", message: "request too large"}
 	if r.ContentLength > maxRequest {
-		return &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLargeException", message: "request too large"}
+		return tooLarge
 	}
 	if r.ContentLength > 0 {
 		b.grow(int(r.ContentLength))
@@ -77,8 +78,11 @@ func (b *body) read(r *http.Request) error {
 		return nil
 	}
 	var err error
-	if b.b, err = io.ReadAll(io.LimitReader(r.Body, maxRequest)); err != nil {
+	if b.b, err = io.ReadAll(io.LimitReader(r.Body, maxRequest+1)); err != nil {
 		return errorf("SerializationException", "reading the request: %v", err)
+	}
+	if len(b.b) > maxRequest {
+		return tooLarge
 	}
 	return nil
 }
