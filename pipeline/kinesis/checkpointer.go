@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"errors"
+	"runtime/debug"
 	"sync"
 
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
@@ -75,11 +76,16 @@ func (c *checkpointer) sweep() {
 }
 
 func (c *checkpointer) giveBack(h *holding) {
+	defer func() {
+		if v := recover(); v != nil { // the lease then expires
+			h.panicked("release", v, debug.Stack())
+		}
+		c.mu.Lock()
+		delete(c.holdings, h.shard.id)
+		c.mu.Unlock()
+		c.changed(h.tenure)
+	}()
 	h.finish()
-	c.mu.Lock()
-	delete(c.holdings, h.shard.id)
-	c.mu.Unlock()
-	c.changed(h.tenure)
 }
 
 // Init has nothing to do: the worker has made the table ready before the library starts.

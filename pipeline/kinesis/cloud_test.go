@@ -314,7 +314,7 @@ func (c *cloud) table(me string, duration time.Duration) *table {
 // leases reads the lease table.
 func (c *cloud) leases() map[string]*lease {
 	c.t.Helper()
-	leases, err := c.table("test", time.Hour).scan(c.t.Context())
+	leases, _, err := c.table("test", time.Hour).scan(c.t.Context())
 	if err != nil {
 		c.t.Fatal(err)
 	}

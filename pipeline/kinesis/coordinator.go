@@ -23,23 +23,29 @@ import (
 // or has expired, up to a fair share, and asks for shards of workers that have two more than it. Its heartbeat renews what
 // is held and sees what others ask for.
 type coordinator struct {
-	table    *table
-	leases   *checkpointer
-	kinesis  *awskinesis.Client
-	stream   streamRef
-	start    startAt
-	recreate func(context.Context) error // makes a vanished lease table anew
-	metrics  *metrics
-	log      *slog.Logger
-	handoff  time.Duration // limit of a handoff
-	patience time.Duration // without an answer of Kinesis: then others may have better luck
-	kicked   chan struct{} // a tenure or a shard has ended: look now
+	table     *table
+	leases    *checkpointer
+	kinesis   *awskinesis.Client
+	stream    streamRef
+	region    string
+	start     startAt
+	first     firstStart
+	fromFirst bool                        // start is the first start
+	recreate  func(context.Context) error // makes a vanished lease table anew
+	silence   func() (time.Duration, error)
+	probe     func(ctx context.Context, shardID string) error
+	metrics   *metrics
+	log       *slog.Logger
+	handoff   time.Duration // limit of a handoff
+	patience  time.Duration // without an answer of Kinesis: then others may have better luck
+	kicked    chan struct{} // a tenure or a shard has ended: look now
 
 	mu        sync.Mutex // guards what follows; the pass writes, the library and /-/ready read
 	view      map[string]*lease
 	listed    []awstypes.Shard // for the library
 	looked    time.Time        // last good look at the table
 	lookError error
+	unheard   error                // why Kinesis gives this worker no records
 	wanted    int                  // shards that nobody holds and that we could take
 	resting   map[string]time.Time // shards that the pipeline has failed in here: not ours again before then
 
@@ -49,6 +55,9 @@ type coordinator struct {
 	lastList  time.Time
 	missing   map[string]time.Time // leases whose shard is not listed, since when
 	freeSince map[string]time.Time // shards left to others because we have our share
+	claims    map[string]bool      // leases that we have asked for
+	deaf      bool                 // Kinesis gives us no records: no lease is taken
+	listError error                // of the last ListShards: shards is older than the leases then
 }
 
 // sighting is how a lease's version has been seen by the local monotonic clock: no host's wall clock decides.
@@ -61,7 +70,7 @@ type sighting struct {
 func newCoordinator() *coordinator {
 	return &coordinator{
 		kicked: make(chan struct{}, 1), resting: make(map[string]time.Time), seen: make(map[string]*sighting),
-		missing: make(map[string]time.Time), freeSince: make(map[string]time.Time),
+		missing: make(map[string]time.Time), freeSince: make(map[string]time.Time), claims: make(map[string]bool),
 	}
 }
 
@@ -124,6 +133,7 @@ func (c *coordinator) pass(ctx context.Context) time.Duration {
 	c.leases.sweep()
 	c.metrics.leasesHeld.Set(float64(len(c.leases.tenures()))) // also when the table does not answer
 	busy := min(time.Second, c.table.duration/8)
+	c.listen(ctx)
 	if err := c.look(ctx); err != nil {
 		if ctx.Err() == nil {
 			c.log.Error("the shards or the lease table cannot be read: no lease is taken until they can", "err", err)
@@ -141,23 +151,40 @@ func (c *coordinator) pass(ctx context.Context) time.Duration {
 	return c.quarter()
 }
 
-// look refreshes shards and leases.
-func (c *coordinator) look(ctx context.Context) error {
-	if now := time.Now(); c.lastList.IsZero() || now.Sub(c.lastList) >= max(c.quarter(), time.Second) {
-		shards, err := listShards(ctx, c.kinesis, c.stream, 10*time.Second)
-		if err != nil {
-			c.giveUpUnread()
+// list refreshes the shards. Where that fails the last list does: leases of shards that are known can still be taken, and
+// somebody has to.
+func (c *coordinator) list(ctx context.Context) error {
+	now := time.Now()
+	if !c.lastList.IsZero() && now.Sub(c.lastList) < max(c.quarter(), time.Second) {
+		return nil
+	}
+	shards, err := listShards(ctx, c.kinesis, c.stream, 10*time.Second)
+	if c.listError = err; err != nil {
+		if c.shards == nil || ctx.Err() != nil {
 			return err
 		}
-		c.shards, c.lastList = shards, now
+		c.log.Error("the shards cannot be listed: new ones stay unread until they can", "err", err)
+		return nil
 	}
-	view, err := c.table.scan(ctx)
+	c.shards, c.lastList = shards, now
+	return nil
+}
+
+// look refreshes shards and leases.
+func (c *coordinator) look(ctx context.Context) error {
+	if err := c.list(ctx); err != nil {
+		return err
+	}
+	view, first, err := c.table.scan(ctx)
 	if errors.Is(err, errTableMissing) {
 		c.log.Error("the lease table is gone: it is made anew, and shards whose checkpoint is lost are read from the application's start", "table", c.table.name)
 		if err := c.recreate(ctx); err != nil {
 			return err
 		}
-		view, err = c.table.scan(ctx)
+		view, first, err = c.table.scan(ctx)
+	}
+	if err == nil {
+		err = c.keepFirst(ctx, first)
 	}
 	if err != nil {
 		c.metrics.tableFailures.Inc()
@@ -181,21 +208,8 @@ func (c *coordinator) look(ctx context.Context) error {
 	c.metrics.shards.Set(float64(open))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.view, c.listed, c.looked, c.lookError = view, listed, now, nil
+	c.view, c.listed, c.looked, c.lookError = view, listed, now, c.listError
 	return nil
-}
-
-// giveUpUnread hands the leases back when Kinesis has answered nothing for too long, neither for a shard nor now: a worker
-// that is cut off from it must not keep its shards from those that are not.
-func (c *coordinator) giveUpUnread() {
-	held := c.leases.tenures()
-	if len(held) == 0 || c.metrics.lag.newest() < c.patience {
-		return
-	}
-	c.log.Error("Kinesis does not answer: the leases are given up, for others to read", "leases", len(held))
-	for _, t := range held {
-		c.wind(t, errUnread)
-	}
 }
 
 // sight notes which leases have moved. A lease moved somewhere between two looks; it is taken to have been half-way, so
@@ -261,6 +275,12 @@ func (c *coordinator) decide(ctx context.Context) (restless bool) {
 			}
 		}
 	}
+	if c.deaf || c.first.waits() {
+		c.mu.Lock()
+		c.wanted = len(free)
+		c.mu.Unlock()
+		return !c.deaf
+	}
 	total := len(free)
 	for _, n := range load {
 		total += n
@@ -306,9 +326,12 @@ func (c *coordinator) take(ctx context.Context, free []string, room int, peers b
 				continue
 			}
 		}
+		if ctx.Err() != nil {
+			break // a stop: each of these may take as long as a call to a table that does not answer
+		}
 		room--
 		group.Go(func() error {
-			if c.acquire(ctx, c.shards[id], l, expired, mine) {
+			if ctx.Err() == nil && c.acquire(ctx, c.shards[id], l, expired, mine) {
 				mu.Lock()
 				took++
 				mu.Unlock()
@@ -386,6 +409,7 @@ func (c *coordinator) ask(ctx context.Context, theirs []string, load map[string]
 			load[donor]--
 			continue
 		}
+		c.claims[id] = true
 		c.log.Info("asked for a lease", "shard_id", id, "owner", donor)
 		load[donor]--
 		load[c.table.me]++
@@ -393,8 +417,28 @@ func (c *coordinator) ask(ctx context.Context, theirs []string, load map[string]
 	}
 }
 
+// withdraw takes back what we have asked for and not got: a lease that is handed over to a worker that has stopped would be
+// nobody's until the claim expires. It is called once, after the last pass.
+func (c *coordinator) withdraw() {
+	var group errgroup.Group
+	group.SetLimit(16)
+	for id := range c.claims {
+		group.Go(func() error {
+			if err := c.table.unclaim(context.Background(), id); err != nil && !errors.Is(err, errFenced) {
+				c.log.Warn("a lease that was asked for could not be left to the others: it is free after a lease's time", "shard_id", id, "err", err)
+			}
+			return nil
+		})
+	}
+	group.Wait() //nolint:errcheck // its functions return none
+}
+
 // cleanUp removes the leases of shards that Kinesis has deleted, once they have been missing for a whole lease.
 func (c *coordinator) cleanUp(ctx context.Context) {
+	if c.listError != nil {
+		clear(c.missing) // what is missing in an old list may be new
+		return
+	}
 	for id := range c.missing {
 		if c.view[id] == nil || c.shards[id] != nil {
 			delete(c.missing, id)

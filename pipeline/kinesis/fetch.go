@@ -34,6 +34,8 @@ type guard struct {
 	stream       streamRef
 	leases       *checkpointer
 	budget       *budget
+	hearing      *hearing
+	retention    *retention
 	metrics      *metrics
 	log          *slog.Logger
 	pollInterval time.Duration
@@ -49,6 +51,8 @@ type fetchState struct {
 	resume     string // the checkpoint that the tenure began with
 	resumeTime string // arrival of the record there, as the table says
 	last       position
+	read       time.Time     // everything that had arrived by then was handed on; zero if that is not known
+	skipped    time.Duration // of what was deleted before it was read, and is not yet counted
 	iterator   *string
 	closed     bool // the end of the shard was handed on
 
@@ -56,6 +60,7 @@ type fetchState struct {
 	idle     time.Time // not before: the poll interval after an empty answer
 	largest  int64     // average record size of the answer that had the largest
 	behind   time.Duration
+	asked    time.Time // when the last call of GetRecords began
 	answered time.Time
 	memory   share // of the answer that the session has not yet taken over
 	complain time.Time
@@ -126,25 +131,43 @@ func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 			return nil, err
 		}
 	}
+	g.mindGap(t)
 	if f.iterator == nil {
 		if err := g.newIterator(t); err != nil {
 			return nil, err
 		}
 	}
-	estimate := f.estimate(g.maxRecords, min(maxAnswerMemory, g.budget.total))
+	limit := g.maxRecords
+	if f.answered.IsZero() {
+		limit = 1 // how large the records are is not known yet: a shard that hangs must not hold the memory of a full answer
+	}
+	estimate := f.estimate(limit, min(maxAnswerMemory, g.budget.total))
 	if err := g.budget.reserve(t.reading, estimate); err != nil {
 		return nil, err
 	}
 	f.memory = share{g.budget, estimate}
+	f.asked = g.retention.now()
 	f.pace.begin(time.Now())
-	ctx, cancel := context.WithTimeout(t.reading, g.callTimeout)
-	defer cancel()
-	out, err := g.svc.GetRecords(ctx, &awskinesis.GetRecordsInput{ShardIterator: f.iterator, Limit: &g.maxRecords, StreamARN: g.arn()})
+	var out *awskinesis.GetRecordsOutput
+	err := g.call(t, func(ctx context.Context) (err error) {
+		out, err = g.svc.GetRecords(ctx, &awskinesis.GetRecordsInput{ShardIterator: f.iterator, Limit: &limit, StreamARN: g.arn()})
+		return err
+	})
 	if err != nil {
 		f.memory.resize(0)
 		return nil, err
 	}
 	return out, nil
+}
+
+// call makes a call for a tenure, within the time that a call may take.
+func (g *guard) call(t *tenure, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(t.reading, g.callTimeout)
+	defer cancel()
+	answered := g.hearing.ask()
+	err := f(ctx)
+	answered(t.reading, err)
+	return err
 }
 
 func (g *guard) arn() *string {
@@ -163,9 +186,17 @@ func (g *guard) handOn(t *tenure, token string, answer *awskinesis.GetRecordsOut
 	if n := len(answer.Records); n > 0 {
 		r := &answer.Records[n-1]
 		f.last = position{sequenceNumber: aws.ToString(r.SequenceNumber), arrival: aws.ToTime(r.ApproximateArrivalTimestamp)}
+		f.read = later(f.read, f.last.arrival)
 		f.idle = time.Time{}
 	} else if f.behind == 0 {
 		f.idle = now.Add(g.pollInterval)
+	}
+	if f.behind == 0 && answer.MillisBehindLatest != nil {
+		f.read = later(f.read, f.asked)
+		f.last.readTo = f.read
+		if len(answer.Records) == 0 {
+			t.caughtUp(f.read)
+		}
 	}
 	f.iterator = answer.NextShardIterator
 	out := &awskinesis.GetRecordsOutput{
@@ -217,16 +248,14 @@ func (g *guard) newIterator(t *tenure) error {
 	default:
 		in.ShardIteratorType, in.Timestamp = awstypes.ShardIteratorTypeAtTimestamp, &f.start.time
 	}
-	ctx, cancel := context.WithTimeout(t.reading, g.callTimeout)
-	defer cancel()
-	out, err := g.svc.GetShardIterator(ctx, in)
+	var out *awskinesis.GetShardIteratorOutput
+	err := g.call(t, func(ctx context.Context) (err error) {
+		out, err = g.svc.GetShardIterator(ctx, in)
+		return err
+	})
 	var invalid *awstypes.InvalidArgumentException
 	if errors.As(err, &invalid) && after != "" {
-		// What lies between the checkpoint and the oldest record left is gone. To go on asking would never end.
-		g.metrics.dataLoss.WithLabelValues(lossExpiredCheckpoint).Inc()
-		t.log.Error("the checkpoint is older than the stream's retention, or not of this stream: reading goes on at the oldest record; what lay between is lost",
-			"checkpoint", after, "checkpoint_time", f.positionTime(), "err", err)
-		f.last, f.resume, f.start = position{}, "", startAt{oldest: true}
+		g.trimmed(t, after, err)
 	}
 	if err != nil {
 		return err
@@ -235,11 +264,12 @@ func (g *guard) newIterator(t *tenure) error {
 	return nil
 }
 
-func (f *fetchState) positionTime() string {
-	if at := f.last.time(); at != "" {
-		return at
+// positionTime is the arrival of the record after which reading goes on, zero if it is not known.
+func (f *fetchState) positionTime() time.Time {
+	if !f.last.arrival.IsZero() {
+		return f.last.arrival
 	}
-	return f.resumeTime
+	return parseTime(f.resumeTime)
 }
 
 // failed counts and logs a call that failed. Each shard complains at most once in ten seconds.
@@ -279,11 +309,11 @@ const (
 // estimate says how much memory the next answer may need at the most, as far as can be told: a shard takes in 1 MB/s, so a
 // caught-up one has little new; else as many records as are asked for, of the largest size seen with half as much again.
 func (f *fetchState) estimate(limit int32, most int64) int64 {
-	if f.answered.IsZero() {
-		return most
-	}
 	bytes := float64(maxAnswerBytes)
-	if f.behind == 0 {
+	switch {
+	case f.answered.IsZero():
+		bytes = min(bytes, float64(limit)*(1<<20)) // a record is at most 1 MiB unless the stream's owner has allowed more
+	case f.behind == 0:
 		bytes = min(bytes, (time.Since(f.answered).Seconds()+1)*(1<<20))
 	}
 	if f.largest > 0 {

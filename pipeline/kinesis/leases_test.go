@@ -95,7 +95,7 @@ func TestWhoMayAcquireALease(t *testing.T) {
 					seen = c.leases()["shard"]
 				}
 				if test.moved {
-					must(t)(c.table("other", time.Minute).renew(t.Context(), "shard", epoch))
+					must(t)(c.table("other", time.Minute).renew(t.Context(), "shard", epoch, time.Time{}))
 				}
 				before := c.item("shard")
 				l, err := c.table("me", time.Minute).acquire(t.Context(), &shard{id: "shard", parents: []string{"parent"}, start: "1"}, seen, test.expired)
@@ -132,19 +132,19 @@ func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 		s := &shard{id: "shard"}
 		old := must(t)(former.acquire(t.Context(), s, nil, false))
 		current := must(t)(owner.acquire(t.Context(), s, old, true))
-		if err := owner.checkpoint(t.Context(), s.id, current.epoch, "20", ""); err != nil {
+		if err := owner.checkpoint(t.Context(), s.id, current.epoch, "20", "", []string{""}); err != nil {
 			t.Fatal(err)
 		}
 		// The same worker in an earlier tenure is a former owner, too.
 		again := must(t)(former.acquire(t.Context(), s, c.leases()[s.id], true))
-		if err := former.checkpoint(t.Context(), s.id, again.epoch, "30", ""); err != nil {
+		if err := former.checkpoint(t.Context(), s.id, again.epoch, "30", "", []string{"20"}); err != nil {
 			t.Fatal(err)
 		}
 		for name, write := range map[string]func() error{
-			"checkpoint of another":             func() error { return owner.checkpoint(t.Context(), s.id, current.epoch, "21", "") },
-			"checkpoint of an earlier tenure":   func() error { return former.checkpoint(t.Context(), s.id, old.epoch, "10", "") },
-			"end of shard of an earlier tenure": func() error { return former.checkpoint(t.Context(), s.id, old.epoch, shardEnd, "") },
-			"renewal of an earlier tenure":      func() error { _, err := former.renew(t.Context(), s.id, old.epoch); return err },
+			"checkpoint of another":             func() error { return owner.checkpoint(t.Context(), s.id, current.epoch, "21", "", []string{"30"}) },
+			"checkpoint of an earlier tenure":   func() error { return former.checkpoint(t.Context(), s.id, old.epoch, "10", "", []string{"30"}) },
+			"end of shard of an earlier tenure": func() error { return former.checkpoint(t.Context(), s.id, old.epoch, shardEnd, "", []string{"30"}) },
+			"renewal of an earlier tenure":      func() error { _, err := former.renew(t.Context(), s.id, old.epoch, time.Time{}); return err },
 			"release of an earlier tenure":      func() error { return former.release(t.Context(), s.id, old.epoch) },
 			"release by another":                func() error { return owner.release(t.Context(), s.id, current.epoch) },
 		} {
@@ -187,10 +187,10 @@ func TestAClaimSurvivesCheckpointRenewalAndRelease(t *testing.T) {
 		if err := claimer.claim(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
-		if err := owner.checkpoint(t.Context(), "shard", l.epoch, "10", ""); err != nil {
+		if err := owner.checkpoint(t.Context(), "shard", l.epoch, "10", "", []string{""}); err != nil {
 			t.Fatal(err)
 		}
-		renewed := must(t)(owner.renew(t.Context(), "shard", l.epoch))
+		renewed := must(t)(owner.renew(t.Context(), "shard", l.epoch, time.Time{}))
 		if renewed.claim != "claimer" {
 			t.Errorf("the owner sees the claim %q", renewed.claim)
 		}
@@ -232,12 +232,12 @@ func TestARenewalTouchesOnlyTimeoutAndCounter(t *testing.T) {
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard", start: "1", parents: []string{"parent"}}, nil, false))
 		for _, checkpoint := range []string{"10", shardEnd} {
-			if err := owner.checkpoint(t.Context(), "shard", l.epoch, checkpoint, "2026-01-01T00:00:00Z"); err != nil {
+			if err := owner.checkpoint(t.Context(), "shard", l.epoch, checkpoint, "2026-01-01T00:00:00Z", []string{"", "10"}); err != nil {
 				t.Fatal(err)
 			}
 			before := c.item("shard")
 			pass(t, time.Second)
-			must(t)(owner.renew(t.Context(), "shard", l.epoch))
+			must(t)(owner.renew(t.Context(), "shard", l.epoch, time.Time{}))
 			after := c.item("shard")
 			if !slices.Equal(slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after))) {
 				t.Errorf("attributes %v have become %v", before, after)
@@ -275,6 +275,37 @@ func TestTheBareLibrarysRenewalPutsAnOlderCheckpointBack(t *testing.T) {
 	})
 }
 
+// A write that was given up (a time limit, a cut connection) may land after the one that followed it.
+func TestAnAbandonedCheckpointCannotTakeALaterOneBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCloud(t, 1, kinesistest.Options{})
+		c.ensureTable()
+		owner := c.table("owner", time.Minute)
+		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
+		for _, step := range []struct {
+			name, checkpoint string
+			before           []string
+			want             error
+			holds            string
+		}{
+			{"the first", "10", []string{""}, nil, "10"},
+			{"the same again, since its answer was lost", "10", []string{""}, nil, "10"},
+			{"after one that failed, landed or not", "30", []string{"10", "20"}, nil, "30"},
+			{"the one that failed lands late", "20", []string{"10"}, errFenced, "30"},
+			{"the first lands late", "10", []string{""}, errFenced, "30"},
+			{"the end of the shard", shardEnd, []string{"30"}, nil, shardEnd},
+			{"a late one after the end", "30", []string{"10", "20"}, errFenced, shardEnd},
+		} {
+			if err := owner.checkpoint(t.Context(), "shard", l.epoch, step.checkpoint, "", step.before); !errors.Is(err, step.want) {
+				t.Errorf("%s: %v, want %v", step.name, err, step.want)
+			}
+			if got := c.leases()["shard"].checkpoint; got != step.holds {
+				t.Errorf("%s: the checkpoint is %s, want %s", step.name, got, step.holds)
+			}
+		}
+	})
+}
+
 func TestAFinishedShardStaysFinished(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, kinesistest.Options{})
@@ -282,11 +313,11 @@ func TestAFinishedShardStaysFinished(t *testing.T) {
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
 		for range 2 { // the answer to the first may have been lost
-			if err := owner.checkpoint(t.Context(), "shard", l.epoch, shardEnd, ""); err != nil {
+			if err := owner.checkpoint(t.Context(), "shard", l.epoch, shardEnd, "", []string{""}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := owner.checkpoint(t.Context(), "shard", l.epoch, "10", ""); !errors.Is(err, errFenced) {
+		if err := owner.checkpoint(t.Context(), "shard", l.epoch, "10", "", []string{""}); !errors.Is(err, errFenced) {
 			t.Errorf("a checkpoint after the shard's end: %v", err)
 		}
 		if err := c.table("other", time.Minute).claim(t.Context(), l); !errors.Is(err, errFenced) {
@@ -306,7 +337,7 @@ func TestALateRenewalDoesNotTakeAReleasedLease(t *testing.T) {
 		if err := owner.release(t.Context(), "shard", l.epoch); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := owner.renew(t.Context(), "shard", l.epoch); !errors.Is(err, errFenced) {
+		if _, err := owner.renew(t.Context(), "shard", l.epoch, time.Time{}); !errors.Is(err, errFenced) {
 			t.Errorf("a renewal after the release: %v", err)
 		}
 		if l := c.leases()["shard"]; l.owner != "" {

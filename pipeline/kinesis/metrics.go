@@ -121,19 +121,3 @@ func (c *lagCollector) oldest() (shardID string, age time.Duration) {
 	}
 	return shardID, age
 }
-
-// newest returns the time since the newest of the last good answers, 0 if no shard is held.
-func (c *lagCollector) newest() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var newest time.Time
-	for _, s := range c.tenures {
-		if s.at.After(newest) {
-			newest = s.at
-		}
-	}
-	if newest.IsZero() {
-		return 0
-	}
-	return c.now().Sub(newest)
-}

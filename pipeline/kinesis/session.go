@@ -36,8 +36,12 @@ func (s *session) Initialize(in *kcl.InitializationInput) {
 // ProcessRecords blocks while the pipeline is full: that is the back-pressure on fetching.
 func (s *session) ProcessRecords(in *kcl.ProcessRecordsInput) {
 	t := s.tenure
-	if t == nil || t.over.Err() != nil {
+	if t == nil {
 		return // the next fetch ends the consumer
+	}
+	if t.over.Err() != nil {
+		t.from.closed = false // these may be the shard's last records, and nobody has seen them
+		return
 	}
 	memory, submitted := t.from.memory, false
 	t.from.memory = share{}

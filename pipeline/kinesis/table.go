@@ -27,6 +27,7 @@ const (
 	attrCounter      = "LeaseCounter"    // one more at each renewal: a lease whose counter stands still expires
 	attrShardStart   = "ShardStart"      // the shard's first sequence number: tells a recreated stream's shard apart
 	attrCheckpointAt = "CheckpointTime"  // arrival of the record at the checkpoint: names the gap after a loss
+	attrReadTime     = "ReadTime"        // all that had arrived by then is finished: tells a quiet shard from a gap
 	attrFirstStart   = "FirstStart"      // only in the item startKey
 	attrStream       = "Stream"          // only in the item startKey
 	startKey         = "rootwatch/start" // no shard has such an id
@@ -49,6 +50,7 @@ type lease struct {
 	timeout    string
 	shardStart string
 	checkedAt  string
+	readTime   string
 	epoch      int64
 	counter    int64
 	hasCounter bool
@@ -113,28 +115,31 @@ func (t *table) firstStart(ctx context.Context, stream string, proposed time.Tim
 	return first, nil
 }
 
-// scan reads all leases, consistently, page by page.
-func (t *table) scan(ctx context.Context) (map[string]*lease, error) {
+// scan reads all leases, consistently, page by page, and the first start beside them, as it is written there.
+func (t *table) scan(ctx context.Context) (leases map[string]*lease, firstStart string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, max(t.timeout, 2*time.Second))
 	defer cancel()
-	leases := make(map[string]*lease)
+	leases = make(map[string]*lease)
 	var from dynamo.Item
 	for {
 		out, err := t.svc.Scan(ctx, &dynamodb.ScanInput{TableName: &t.name, ConsistentRead: aws.Bool(true), ExclusiveStartKey: from})
 		var missing *ddb.ResourceNotFoundException
 		if errors.As(err, &missing) {
-			return nil, errTableMissing
+			return nil, "", errTableMissing
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading lease table %s: %w", t.name, err)
+			return nil, "", fmt.Errorf("reading lease table %s: %w", t.name, err)
 		}
 		for _, item := range out.Items {
-			if l := parseLease(item); !strings.Contains(l.shardID, "/") {
+			switch l := parseLease(item); {
+			case l.shardID == startKey:
+				firstStart = dynamo.Text(item, attrFirstStart)
+			case !strings.Contains(l.shardID, "/"):
 				leases[l.shardID] = l
 			}
 		}
 		if from = out.LastEvaluatedKey; len(from) == 0 {
-			return leases, nil
+			return leases, firstStart, nil
 		}
 	}
 }
@@ -148,6 +153,7 @@ func parseLease(item dynamo.Item) *lease {
 		timeout:    dynamo.Text(item, attrTimeout),
 		shardStart: dynamo.Text(item, attrShardStart),
 		checkedAt:  dynamo.Text(item, attrCheckpointAt),
+		readTime:   dynamo.Text(item, attrReadTime),
 	}
 	l.epoch, _ = dynamo.Int(item, attrEpoch)
 	l.counter, l.hasCounter = dynamo.Int(item, attrCounter)
@@ -193,21 +199,43 @@ func (t *table) acquire(ctx context.Context, s *shard, seen *lease, expired bool
 		"(attribute_not_exists(Checkpoint) OR Checkpoint <> :end) AND ("+free+") AND ("+unclaimed+")", values)
 }
 
-// renew moves the counter of a lease that is ours and returns the lease with a claim that others have put on it.
-func (t *table) renew(ctx context.Context, shardID string, epoch int64) (*lease, error) {
-	return t.update(ctx, shardID, "SET LeaseTimeout = :t, LeaseCounter = LeaseCounter + :one", "AssignedTo = :me AND LeaseEpoch = :epoch",
-		dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":t": t.leaseTimeout(), ":one": dynamo.Number(1)})
+// lowerFirstStart puts an earlier first start in the place of seen ("": of none).
+func (t *table) lowerFirstStart(ctx context.Context, seen string, first time.Time) error {
+	condition, values := "attribute_not_exists(FirstStart)", dynamo.Item{":first": dynamo.String(first.UTC().Format(time.RFC3339Nano))}
+	if seen != "" {
+		condition, values[":seen"] = "FirstStart = :seen", dynamo.String(seen)
+	}
+	_, err := t.update(ctx, startKey, "SET FirstStart = :first", condition, values)
+	return err
 }
 
-// checkpoint writes a sequence number, or SHARD_END, into a lease that is ours. at is the arrival of the last finished
-// record (or neverRead), "" if it is not known: the one in the table stays then.
-func (t *table) checkpoint(ctx context.Context, shardID string, epoch int64, sequenceNumber, at string) error {
-	values := dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":c": dynamo.String(sequenceNumber)}
-	condition := "AssignedTo = :me AND LeaseEpoch = :epoch"
-	if sequenceNumber != shardEnd { // SHARD_END itself may be written twice: the answer to the first may have been lost
-		condition += " AND (attribute_not_exists(Checkpoint) OR Checkpoint <> :end)"
-		values[":end"] = dynamo.String(shardEnd)
+// renew moves the counter of a lease that is ours and returns the lease with a claim that others have put on it. readTo is
+// up to when everything that arrived is finished, zero if that is not known.
+func (t *table) renew(ctx context.Context, shardID string, epoch int64, readTo time.Time) (*lease, error) {
+	set := "SET LeaseTimeout = :t, LeaseCounter = LeaseCounter + :one"
+	values := dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":t": t.leaseTimeout(), ":one": dynamo.Number(1)}
+	if !readTo.IsZero() {
+		set += ", ReadTime = :read"
+		values[":read"] = dynamo.String(readTo.UTC().Format(time.RFC3339Nano))
 	}
+	return t.update(ctx, shardID, set, "AssignedTo = :me AND LeaseEpoch = :epoch", values)
+}
+
+// checkpoint writes a sequence number, or SHARD_END, into a lease that is ours and whose checkpoint is one of before ("":
+// none yet) or the same already, since the answer to a first write may have been lost. at is the arrival of the last
+// finished record (or neverRead), "" if it is not known: the one in the table stays then.
+func (t *table) checkpoint(ctx context.Context, shardID string, epoch int64, sequenceNumber, at string, before []string) error {
+	values := dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":c": dynamo.String(sequenceNumber)}
+	known, absent := ":c", ""
+	for i, b := range before {
+		if b == "" {
+			absent = "attribute_not_exists(Checkpoint) OR "
+		}
+		name := fmt.Sprint(":b", i)
+		values[name] = dynamo.String(b)
+		known += ", " + name
+	}
+	condition := "AssignedTo = :me AND LeaseEpoch = :epoch AND (" + absent + "Checkpoint IN (" + known + "))"
 	set := "SET Checkpoint = :c"
 	if at != "" {
 		values[":at"] = dynamo.String(at)
@@ -229,6 +257,12 @@ func (t *table) claim(ctx context.Context, l *lease) error {
 	_, err := t.update(ctx, l.shardID, "SET ClaimRequest = :me",
 		"AssignedTo = :owner AND LeaseEpoch = :epoch AND (attribute_not_exists(ClaimRequest) OR ClaimRequest = :none OR ClaimRequest = :me) AND (attribute_not_exists(Checkpoint) OR Checkpoint <> :end)",
 		dynamo.Item{":me": dynamo.String(t.me), ":owner": dynamo.String(l.owner), ":epoch": dynamo.Number(l.epoch), ":none": dynamo.String(""), ":end": dynamo.String(shardEnd)})
+	return err
+}
+
+// unclaim takes our claim on a lease back.
+func (t *table) unclaim(ctx context.Context, shardID string) error {
+	_, err := t.update(ctx, shardID, "REMOVE ClaimRequest", "ClaimRequest = :me", dynamo.Item{":me": dynamo.String(t.me)})
 	return err
 }
 

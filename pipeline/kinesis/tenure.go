@@ -56,8 +56,10 @@ type tenure struct {
 	inFlight []*handed     // batches handed to the pipeline, in the order of the shard
 	idle     chan struct{} // non-nil while somebody waits for inFlight to get empty
 	acked    position      // everything up to here is finished
+	readTo   time.Time     // everything that had arrived by then is finished; zero if that is not known
 	atEnd    bool          // all of the shard is finished: SHARD_END is due
-	written  string        // the checkpoint in the table
+	written  string        // the checkpoint in the table, as far as is known
+	tried    []string      // those whose write failed since: each may be in the table, or come to be
 
 	from fetchState // only the library's consumer goroutine of this tenure touches it
 }
@@ -66,15 +68,11 @@ type tenure struct {
 type position struct {
 	sequenceNumber string
 	arrival        time.Time
+	readTo         time.Time // everything that had arrived by then lies before it; zero if that is not known
 }
 
 // time is the arrival as the lease table has it, "" if it is not known.
-func (p position) time() string {
-	if p.arrival.IsZero() {
-		return ""
-	}
-	return p.arrival.UTC().Format(time.RFC3339Nano)
-}
+func (p position) time() string { return stamp(p.arrival) }
 
 // handed is one batch in flight: when done, everything up to last is finished, once all before it is.
 type handed struct {
@@ -90,7 +88,7 @@ func newTenure(s *shard, l *lease, start startAt, asked time.Time, t *table, m *
 		writing:    make(chan struct{}, 1),
 		written:    l.checkpoint,
 		fenceAfter: t.duration * 3 / 4,
-		from:       fetchState{resume: l.checkpoint, resumeTime: l.checkedAt, start: start},
+		from:       fetchState{resume: l.checkpoint, resumeTime: l.checkedAt, start: start, read: l.frontier(start)},
 	}
 	te.over, te.end = context.WithCancelCause(context.Background())
 	te.reading, te.stopReading = context.WithCancelCause(te.over)
@@ -139,6 +137,7 @@ func (te *tenure) ack(h *handed) {
 	n := 0
 	for n < len(te.inFlight) && te.inFlight[n].done {
 		te.acked = te.inFlight[n].last
+		te.readTo = later(te.readTo, te.acked.readTo)
 		n++
 	}
 	te.inFlight = append(te.inFlight[:0], te.inFlight[n:]...)
@@ -148,8 +147,30 @@ func (te *tenure) ack(h *handed) {
 	}
 }
 
-// drain waits until everything handed on is finished, or the tenure is over.
+// caughtUp notes that nothing more had arrived by then than what was handed on.
+func (te *tenure) caughtUp(at time.Time) {
+	te.mu.Lock()
+	defer te.mu.Unlock()
+	if n := len(te.inFlight); n > 0 {
+		te.inFlight[n-1].last.readTo = at
+		return
+	}
+	te.readTo = later(te.readTo, at)
+}
+
+// finishedTo is readTo, for the table.
+func (te *tenure) finishedTo() time.Time {
+	te.mu.Lock()
+	defer te.mu.Unlock()
+	return te.readTo
+}
+
+// drain waits until everything handed on is finished. It fails when the tenure is over: what the last answer held may
+// then never have been handed on, and nothing may be taken for finished.
 func (te *tenure) drain() error {
+	if te.over.Err() != nil {
+		return context.Cause(te.over)
+	}
 	te.mu.Lock()
 	if len(te.inFlight) == 0 {
 		te.mu.Unlock()
@@ -180,9 +201,12 @@ func (te *tenure) writeCheckpoint(ctx context.Context) error {
 	if !moved {
 		return nil
 	}
-	err := te.table.checkpoint(ctx, te.shard.id, te.epoch, checkpoint, at)
+	err := te.table.checkpoint(ctx, te.shard.id, te.epoch, checkpoint, at, te.before())
 	te.stalled.Store(err != nil)
 	if err != nil {
+		te.mu.Lock()
+		te.tried = append(te.tried, checkpoint)
+		te.mu.Unlock()
 		te.metrics.checkpointFailures.Inc()
 		if errors.Is(err, errFenced) {
 			te.lose("its checkpoint was refused: another worker owns it")
@@ -191,9 +215,24 @@ func (te *tenure) writeCheckpoint(ctx context.Context) error {
 	}
 	te.metrics.checkpoints.Inc()
 	te.mu.Lock()
-	te.written = checkpoint
+	te.written, te.tried = checkpoint, nil
 	te.mu.Unlock()
 	return nil
+}
+
+// maxTried bounds how many of the failed checkpoints a write allows for. One beyond them costs the lease and a second
+// reading, not a record.
+const maxTried = 50
+
+// before are the checkpoints that may be in the table: the last that was written, and those whose write failed since. A
+// write on any other must be refused, or one that was given up could land after its successor and take it back.
+func (te *tenure) before() []string {
+	te.mu.Lock()
+	defer te.mu.Unlock()
+	if len(te.tried) > maxTried {
+		te.tried = te.tried[len(te.tried)-maxTried:]
+	}
+	return append([]string{te.written}, te.tried...)
 }
 
 // due is the checkpoint that belongs into the table, with its time, and whether it may not be there yet. Once the shard
@@ -275,7 +314,6 @@ func (te *tenure) finish() {
 	case errors.Is(err, errFenced):
 		te.metrics.leaseChanges.WithLabelValues(leaseLost).Inc()
 	default:
-		te.metrics.leaseChanges.WithLabelValues(leaseReleased).Inc()
 		te.log.Warn("the lease could not be released: it will expire", "err", err)
 	}
 }

@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,8 +93,7 @@ type Worker struct {
 	guard   *guard
 	ended   chan struct{} // a tenure has ended
 
-	prepared bool      // Prepare has succeeded
-	first    time.Time // the application's first start, as the lease table had it
+	prepared bool // Prepare has succeeded
 }
 
 var _ pipeline.Source = (*Worker)(nil)
@@ -118,6 +118,7 @@ func New(cfg Config) (*Worker, error) {
 	w.coord = newCoordinator()
 	c := w.coord
 	c.table, c.leases, c.kinesis, c.stream, c.metrics, c.log, c.handoff = w.table, w.leases, cfg.Kinesis, w.stream, w.metrics, w.log, cfg.HandoffTimeout
+	c.region, c.fromFirst = cfg.Region, !cfg.Start.TrimHorizon && cfg.Start.Time.IsZero()
 	c.patience = cfg.LeaseDuration + cfg.PollInterval
 	w.leases.finished = c.finished
 	w.leases.changed = func(t *tenure) {
@@ -127,12 +128,20 @@ func New(cfg Config) (*Worker, error) {
 		default:
 		}
 	}
+	once := withoutRetries(cfg.Kinesis)
 	w.guard = &guard{
-		svc:    withoutRetries(cfg.Kinesis),
+		svc: once, hearing: &hearing{}, retention: &retention{svc: once, stream: w.stream, now: time.Now},
 		stream: w.stream, leases: w.leases, metrics: w.metrics, log: w.log,
 		budget:       &budget{total: cfg.FetchMemory, gauge: w.metrics.fetchMemory},
 		pollInterval: cfg.PollInterval, callTimeout: 30 * time.Second, maxRecords: int32(cfg.MaxRecords),
 		shards: c.listedShards, shardEnded: c.kick,
+	}
+	c.silence = w.guard.hearing.silence
+	c.probe = func(ctx context.Context, shardID string) error {
+		answered := w.guard.hearing.ask()
+		err := probe(ctx, once, w.stream, shardID)
+		answered(ctx, err)
+		return err
 	}
 	return w, nil
 }
@@ -203,18 +212,21 @@ func (w *Worker) Prepare(ctx context.Context) error {
 		if err := w.table.ensure(ctx); err != nil {
 			return err
 		}
+		first, wait := &w.coord.first, time.Duration(0)
 		proposed := serverTime
-		if !w.first.IsZero() {
-			proposed = w.first // a vanished table must not move the start forward, past what nobody has read
+		if !first.time.IsZero() {
+			proposed = first.time
 		}
-		first, err := w.table.firstStart(ctx, w.stream.name, proposed)
-		if err == nil {
-			w.first = first
+		if w.coord.fromFirst {
+			wait = w.coord.quarter() + time.Second // every running worker has looked by then
 		}
-		if err == nil && !w.cfg.Start.TrimHorizon && w.cfg.Start.Time.IsZero() {
-			w.coord.start = startAt{time: first}
+		kept, err := w.table.firstStart(ctx, w.stream.name, proposed)
+		if err != nil {
+			return err
 		}
-		return err
+		first.adopt(kept, kept.Equal(proposed), wait)
+		w.coord.restart()
+		return nil
 	}
 	w.coord.start = startAt{oldest: w.cfg.Start.TrimHorizon, time: w.cfg.Start.Time}
 	if err := dynamo.Persist(ctx, w.log, func() error { return w.coord.recreate(ctx) }); err != nil {
@@ -233,17 +245,43 @@ func (w *Worker) describe(ctx context.Context) (time.Time, error) {
 	defer cancel()
 	out, err := w.cfg.Kinesis.DescribeStreamSummary(ctx, in)
 	if err == nil && out.StreamDescriptionSummary.StreamStatus != awstypes.StreamStatusCreating {
-		_, err = listShards(ctx, w.cfg.Kinesis, w.stream, 30*time.Second) // a permission of its own
+		err = w.tryReading(ctx)
 	}
 	if err != nil {
 		return time.Time{}, w.explain(err)
 	}
+	w.guard.retention.set(aws.ToInt32(out.StreamDescriptionSummary.RetentionPeriodHours))
 	w.log.Info("reading stream", "stream", w.stream.String(), "region", w.cfg.Region,
 		"open_shards", aws.ToInt32(out.StreamDescriptionSummary.OpenShardCount), "retention_hours", aws.ToInt32(out.StreamDescriptionSummary.RetentionPeriodHours))
 	if t, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok && t.Before(time.Now()) {
 		return t, nil
 	}
 	return time.Now(), nil
+}
+
+// tryReading needs the permissions for the calls that DescribeStreamSummary does not show, so that one that is missing ends
+// the program with a word about it. What may heal is left to the reading itself.
+func (w *Worker) tryReading(ctx context.Context) error {
+	shards, err := listShards(ctx, w.cfg.Kinesis, w.stream, 30*time.Second)
+	if err != nil {
+		return err
+	}
+	for id, s := range shards {
+		if s.closed && len(shards) > 1 {
+			continue
+		}
+		if err := w.coord.probe(ctx, id); refused(err) {
+			return err
+		}
+		break
+	}
+	return nil
+}
+
+// refused says whether a call was refused for want of a permission, on the stream or on its key.
+func refused(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && !dynamo.Throttled(err) && (strings.Contains(api.ErrorCode(), "AccessDenied") || strings.HasPrefix(api.ErrorCode(), "KMS"))
 }
 
 // explain says what to do about a stream that cannot be described.
@@ -253,6 +291,8 @@ func (w *Worker) explain(err error) error {
 	switch {
 	case errors.As(err, &missing):
 		return fmt.Errorf("stream %s does not exist in region %s: set --kinesis.stream and AWS_REGION to the stream that EventBridge writes to: %w", w.stream, w.cfg.Region, err)
+	case errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "KMS"):
+		return fmt.Errorf("stream %s in region %s cannot be decrypted: the role needs kms:Decrypt on the stream's key, and the key must be enabled: %w", w.stream, w.cfg.Region, err)
 	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied"):
 		return fmt.Errorf("no permission to read stream %s in region %s: the role needs kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords on it: %w", w.stream, w.cfg.Region, err)
 	}
@@ -293,10 +333,15 @@ func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error
 	defer end.Stop()
 	w.log.Info("stopping: finishing what is in flight")
 
+	// Before the library ends its consumers: one that has ended must not be granted its shard again.
+	for _, t := range w.leases.tenures() {
+		t.stopReading(errStop)
+	}
 	ended := make(chan struct{})
 	go func() {
 		library.Shutdown() // waits for its consumers, and they for their tenures
 		<-coordinated      // it may have taken a lease in its last pass
+		w.coord.withdraw()
 		for {
 			for _, t := range w.leases.tenures() {
 				t.stopReading(errStop)
@@ -309,9 +354,6 @@ func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error
 			<-w.ended
 		}
 	}()
-	for _, t := range w.leases.tenures() {
-		t.stopReading(errStop)
-	}
 	stuck := 0
 	for {
 		select {
@@ -337,7 +379,7 @@ func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error
 func (w *Worker) Ready() error {
 	c := w.coord
 	c.mu.Lock()
-	looked, lookError, wanted := c.looked, c.lookError, c.wanted
+	looked, lookError, wanted := c.looked, cmp.Or(c.lookError, c.unheard), c.wanted
 	c.mu.Unlock()
 	shard, age := w.metrics.lag.oldest()
 	switch {
