@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/cenkalti/backoff/v5"
 )
 
@@ -48,6 +46,21 @@ func Int(item Item, name string) (int64, bool) {
 	return n, err == nil
 }
 
+// CheckName says what is wrong with a table's name.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+func CheckName(name string) error {
+	strange := strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_.-", r)
+	})
+	if strange || len(name) < 3 || len(name) > MaxName {
+		return fmt.Errorf("%q cannot name a DynamoDB table: 3 to %d letters, digits, '_', '.' and '-'", name, MaxName)
+	}
+	return nil
+}
+
+// MaxName is the longest that a table's name may be.
+const MaxName = 255
+
 // callTimeout bounds one call about a table as a whole, the SDK's own retries included.
 const callTimeout = 10 * time.Second
 
@@ -62,10 +75,10 @@ func Ensure(ctx context.Context, svc *dynamodb.Client, name, key, flag string) e
 			return nil
 		case errors.As(err, &missing):
 			if err := create(ctx, svc, name, key); err != nil {
-				return err
+				return Explain(err, svc, name, flag)
 			}
 		case err != nil:
-			return fmt.Errorf("describing DynamoDB table %s: %w", name, err)
+			return Explain(fmt.Errorf("describing DynamoDB table %s: %w", name, err), svc, name, flag)
 		}
 		if err := Sleep(ctx, 250*time.Millisecond); err != nil {
 			return fmt.Errorf("waiting for DynamoDB table %s to become active: %w", name, err)
@@ -104,53 +117,23 @@ func create(ctx context.Context, svc *dynamodb.Client, name, key string) error {
 	return nil
 }
 
-// Persist calls f until it succeeds or fails with what waiting does not heal; what it waits out is logged.
+// Persist calls f until it succeeds or fails with what waiting does not heal; what it waits out is logged, and what it does not
+// comes back with a word about what to set.
 func Persist(ctx context.Context, log *slog.Logger, f func() error) error {
 	wait := Backoff(5 * time.Second)
 	for {
 		err := f()
 		if err == nil || !Healing(err) {
-			return err
+			return advise(err)
 		}
-		log.Warn("not started yet: trying again", "err", err)
+		attrs := []any{"err", err}
+		if h := hint(err); h != "" {
+			attrs = append(attrs, "hint", h)
+		}
+		log.Warn("not started yet: trying again", attrs...)
 		if err := Sleep(ctx, wait.NextBackOff()); err != nil {
 			return err
 		}
-	}
-}
-
-// Healing says whether an error of an AWS call may go away by itself: throttling, server errors, a network that does not
-// answer. An answer that refuses the request (nothing of that name, no permission, bad credentials) does not; no more does a
-// request that could not even be made (no credentials, no region).
-func Healing(err error) bool {
-	var api smithy.APIError
-	var response *smithyhttp.ResponseError
-	var send *smithyhttp.RequestSendError
-	switch {
-	case Throttled(err):
-		return true
-	case errors.As(err, &response) && response.HTTPStatusCode() >= 500:
-		return true
-	case errors.As(err, &api):
-		return api.ErrorFault() == smithy.FaultServer
-	case errors.As(err, &send), errors.Is(err, context.DeadlineExceeded):
-		return true
-	}
-	return false
-}
-
-// Throttled says whether AWS refused a call for its rate.
-func Throttled(err error) bool {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	switch code := api.ErrorCode(); code {
-	case "KMSThrottlingException", "LimitExceededException":
-		return true
-	default:
-		_, known := retry.DefaultThrottleErrorCodes[code]
-		return known
 	}
 }
 

@@ -5,7 +5,8 @@
 // Two kinds of items share the table:
 //
 //	id = the call's id           one for each root call: who, what, where, when it was counted; it expires after 35 days
-//	id = newest/<severity>/<n>   for each account, when its newest call of that severity was counted
+//	id = newest/<severity>/<n>   for each account, when its newest call of that severity was counted; of accounts without a
+//	                             call in two days the oldest go when there are many
 //
 // The second kind restores the series that pages (rootwatch_last_unpushed_root_call_timestamp_seconds), with the very values
 // that were shown before: a value that differed by a millisecond would look like another call.
@@ -18,9 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -49,13 +47,11 @@ const (
 )
 
 const (
+	// tableFlag is the setting that names the table.
+	tableFlag = "--ledger.table"
 	// keep is how long calls are remembered: longer than any stream keeps its records (365 days would be the most, but 7 are
 	// what the stacks set), and than the month that an investigation looks back.
 	keep = 35 * 24 * time.Hour
-	// newestPrefix begins the ids of the items that are not calls.
-	newestPrefix = "newest/"
-	// newestParts spreads the accounts of a severity over so many items: an item holds 400 KB, some 13,000 accounts.
-	newestParts = 4
 	// maxKey is what an id may have to be a key as it is; DynamoDB's limit is 2,048 bytes.
 	maxKey = 256
 	// callTimeout bounds one call, the SDK's retries included; emit tries again after it.
@@ -69,6 +65,7 @@ type Config struct {
 	Remember   int // how many calls to recognise without asking DynamoDB
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
+	Now        func() time.Time // time.Now if nil
 }
 
 // Ledger is a pipeline.Ledger in DynamoDB.
@@ -78,27 +75,34 @@ type Ledger struct {
 	failures prometheus.Counter
 	healing  sync.Mutex // held while a vanished table is made anew
 
-	mu     sync.Mutex                   // guards what follows
-	tokens map[*pipeline.Finding]string // of calls whose writing has not been answered
-	newest map[series]int64             // the newest known to be in the table, Unix milliseconds
-}
+	tidying sync.Mutex         // held while room is made in a full item, so that one of a batch's calls does it for all
+	tidied  map[string]tidying // by item; guarded by tidying
 
-type series struct {
-	account  string
-	severity classify.Severity
+	mu      sync.Mutex                   // guards what follows; of the maps by series the values are Unix milliseconds
+	tokens  map[*pipeline.Finding]string // of calls whose writing has not been answered
+	newest  map[series]int64             // the newest known to be in the table
+	refused map[series]int64             // the newest that the table did not take
+	strange map[series]int64             // values from a wrong clock that have been told of
 }
 
 var _ pipeline.Ledger = (*Ledger)(nil)
 
-// New makes a ledger; it calls nobody.
+// New checks the configuration and makes a ledger; it calls nobody.
 func New(cfg Config) (*Ledger, error) {
+	if err := dynamo.CheckName(cfg.Table); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
 	recent, err := pipeline.NewMemoryLedger(cfg.Remember)
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	l := &Ledger{
-		cfg: cfg, recent: recent, tokens: make(map[*pipeline.Finding]string), newest: make(map[series]int64),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "rootwatch_ledger_failures_total", Help: "Calls to the ledger's table that failed; they are made again."}),
+		cfg: cfg, recent: recent, tokens: make(map[*pipeline.Finding]string),
+		newest: make(map[series]int64), refused: make(map[series]int64), strange: make(map[series]int64), tidied: make(map[string]tidying),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "rootwatch_ledger_failures_total", Help: "Calls to the ledger's table that failed. They are made again, unless DynamoDB refuses to note an account's newest call."}),
 	}
 	if err := cfg.Registerer.Register(l.failures); err != nil {
 		return nil, fmt.Errorf("register the ledger's metrics: %w", err)
@@ -109,7 +113,7 @@ func New(cfg Config) (*Ledger, error) {
 // Prepare makes sure of the table and its time to live, waiting out what waiting heals.
 func (l *Ledger) Prepare(ctx context.Context) error {
 	return dynamo.Persist(ctx, l.cfg.Logger, func() error {
-		if err := dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID, "--ledger.table"); err != nil {
+		if err := dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID, tableFlag); err != nil {
 			return err
 		}
 		return l.expire(ctx)
@@ -139,17 +143,18 @@ func (l *Ledger) Seen(f *pipeline.Finding) bool { return l.recent.Seen(f) }
 
 // Record implements pipeline.Ledger: one conditional put, then the account's newest call. If the process dies between the
 // two, the record is read again, since nothing was checkpointed, and the put that finds the call there brings the newest call
-// up to the moment at which it was counted.
+// up. Once the call itself is written down, DynamoDB's refusal to note the newest one holds nobody up.
 func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (first bool, err error) {
 	token := l.token(f)
 	old, err := l.put(ctx, f, token)
-	if err == nil {
-		counted, severity, account := f.Counted.UnixMilli(), f.Severity, f.AccountID
-		if old != nil {
-			counted, _ = dynamo.Int(old, attrCounted)
-			severity, account = classify.Severity(dynamo.Text(old, attrSeverity)), dynamo.Text(old, attrAccount)
-		}
-		err = l.raise(ctx, series{account, severity}, counted)
+	switch {
+	case err != nil:
+	case old == nil:
+		at := f.Counted.UnixMilli()
+		err = l.raise(ctx, seriesOf(f.AccountID, f.Severity), at, at)
+	default:
+		counted, _ := dynamo.Int(old, attrCounted)
+		err = l.raiseCopy(ctx, seriesOf(dynamo.Text(old, attrAccount), classify.Severity(dynamo.Text(old, attrSeverity))), counted)
 	}
 	if err != nil {
 		l.failures.Inc()
@@ -164,6 +169,11 @@ func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (first bool, e
 	return old == nil, nil
 }
 
+// explain adds what to do about a table that may not be used.
+func (l *Ledger) explain(err error) error {
+	return dynamo.Explain(err, l.cfg.DynamoDB, l.cfg.Table, tableFlag)
+}
+
 // heal makes a table that somebody has deleted anew, or emit would wait for it for ever; the call is tried again in either case.
 // Calls that the old table held are counted once more if they are read again.
 func (l *Ledger) heal(ctx context.Context, err error) error {
@@ -174,7 +184,7 @@ func (l *Ledger) heal(ctx context.Context, err error) error {
 	l.healing.Lock() // a batch's calls all find the table gone: one makes it
 	defer l.healing.Unlock()
 	l.cfg.Logger.Error("the ledger's table is gone: it is made anew", "table", l.cfg.Table)
-	return errors.Join(err, dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID, "--ledger.table"), l.expire(ctx))
+	return errors.Join(err, dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID, tableFlag), l.expire(ctx))
 }
 
 // token is the same for all tries to write one finding down, and nobody else's.
@@ -223,7 +233,7 @@ func (l *Ledger) put(ctx context.Context, f *pipeline.Finding, token string) (ol
 		}
 		return there.Item, nil
 	case err != nil:
-		return nil, fmt.Errorf("writing call %s into ledger %s: %w", key(f.ID), l.cfg.Table, err)
+		return nil, l.explain(fmt.Errorf("writing call %s into ledger %s: %w", key(f.ID), l.cfg.Table, err))
 	}
 	return nil, nil
 }
@@ -235,112 +245,4 @@ func key(id string) string {
 		return "sha256:" + hex.EncodeToString(sum[:])
 	}
 	return id
-}
-
-// raise brings the newest call of an account and severity up to at, Unix milliseconds.
-func (l *Ledger) raise(ctx context.Context, s series, at int64) error {
-	if s.severity == classify.None || s.severity == "" || s.account == "" || at == 0 {
-		return nil
-	}
-	l.mu.Lock()
-	known := l.newest[s] >= at
-	l.mu.Unlock()
-	if known {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	_, err := l.cfg.DynamoDB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &l.cfg.Table, Key: dynamo.Item{attrID: dynamo.String(newestID(s.severity, part(s.account)))},
-		UpdateExpression:          aws.String("SET #account = :at"),
-		ConditionExpression:       aws.String("attribute_not_exists(#account) OR #account < :at"),
-		ExpressionAttributeNames:  map[string]string{"#account": s.account},
-		ExpressionAttributeValues: dynamo.Item{":at": dynamo.Number(at)},
-	})
-	var newer *types.ConditionalCheckFailedException
-	if err != nil && !errors.As(err, &newer) {
-		return fmt.Errorf("writing the newest call of account %s into ledger %s: %w", s.account, l.cfg.Table, err)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.newest[s] = max(l.newest[s], at)
-	return nil
-}
-
-func newestID(severity classify.Severity, part int) string {
-	return newestPrefix + string(severity) + "/" + strconv.Itoa(part)
-}
-
-// part is the item that an account's newest calls are in.
-func part(account string) int {
-	if account == "" {
-		return 0
-	}
-	return int(account[len(account)-1]) % newestParts
-}
-
-// Newest is the newest call of one account and severity.
-type Newest struct {
-	AccountID string
-	Severity  classify.Severity
-	Counted   time.Time
-}
-
-// Newest reads the newest call of each account and severity, of all tasks.
-func (l *Ledger) Newest(ctx context.Context) ([]Newest, error) {
-	var all []Newest
-	for _, severity := range classify.Severities() {
-		if severity == classify.None {
-			continue
-		}
-		for part := range newestParts {
-			item, err := l.get(ctx, newestID(severity, part))
-			if err != nil {
-				l.failures.Inc()
-				return nil, err
-			}
-			for _, account := range slices.Sorted(maps.Keys(item)) { // the cap on accounts must fall alike at every start
-				if at, ok := dynamo.Int(item, account); ok {
-					all = append(all, Newest{account, severity, time.UnixMilli(at)})
-				}
-			}
-		}
-	}
-	return all, nil
-}
-
-func (l *Ledger) get(ctx context.Context, id string) (dynamo.Item, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	out, err := l.cfg.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &l.cfg.Table, Key: dynamo.Item{attrID: dynamo.String(id)}, ConsistentRead: aws.Bool(true),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading %s from ledger %s: %w", id, l.cfg.Table, err)
-	}
-	return out.Item, nil
-}
-
-// Restore reads the newest calls and gives each to raise, once before it returns: a task must not be scraped without them.
-func (l *Ledger) Restore(ctx context.Context, raise func(Newest)) error {
-	return dynamo.Persist(ctx, l.cfg.Logger, func() error {
-		all, err := l.Newest(ctx)
-		for _, n := range all {
-			raise(n)
-		}
-		return err
-	})
-}
-
-// Refresh does the same again and again until ctx ends: a task may have died before it was scraped.
-func (l *Ledger) Refresh(ctx context.Context, every time.Duration, raise func(Newest)) {
-	for dynamo.Sleep(ctx, every) == nil {
-		all, err := l.Newest(ctx)
-		if err != nil && ctx.Err() == nil {
-			l.cfg.Logger.Warn("the ledger could not be read: calls that other tasks counted may show late", "err", err)
-		}
-		for _, n := range all {
-			raise(n)
-		}
-	}
 }

@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"rootwatch/classify"
 	"rootwatch/pipeline"
@@ -22,12 +24,18 @@ import (
 
 const testTable = "rootwatch-findings"
 
-// task is the ledger as one task has it: its own memory, the shared table.
+// task is the ledger as one task has it: its own memory, the shared table. Its clock stands at counted.
 func task(t *testing.T, server *kinesistest.Server, name string) *Ledger {
 	t.Helper()
+	return taskAt(t, server.AWSConfig(name), counted)
+}
+
+func taskAt(t *testing.T, config aws.Config, now time.Time) *Ledger {
+	t.Helper()
 	l, err := New(Config{
-		DynamoDB: dynamodb.NewFromConfig(server.AWSConfig(name)), Table: testTable, Remember: 100,
+		DynamoDB: dynamodb.NewFromConfig(config), Table: testTable, Remember: 100,
 		Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return now },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -139,8 +147,14 @@ func TestAWriteWhoseAnswerWasLostIsStillTheFirst(t *testing.T) {
 				t.Fatal("no error though the answer was lost")
 			}
 			fault.Remove()
+			if n := testutil.ToFloat64(l.failures); n != 1 {
+				t.Errorf("%v failures are counted, want 1", n)
+			}
 			if !record(t, l, f) {
 				t.Error("the second try does not know its own write")
+			}
+			if len(l.tokens) != 0 {
+				t.Errorf("%d tokens are kept of calls that are written down", len(l.tokens))
 			}
 			if record(t, task(t, server, "b"), unexplained("one")) {
 				t.Error("another task takes the call for its own")
@@ -231,6 +245,14 @@ func TestAnItemSaysWhoWhatWhereAndExpires(t *testing.T) {
 	ttl, err := l.cfg.DynamoDB.DescribeTimeToLive(t.Context(), &dynamodb.DescribeTimeToLiveInput{TableName: &l.cfg.Table})
 	if err != nil || ttl.TimeToLiveDescription.AttributeName == nil || *ttl.TimeToLiveDescription.AttributeName != attrExpires {
 		t.Errorf("time to live: %+v, %v; want it on %s", ttl, err, attrExpires)
+	}
+}
+
+func TestATablesNameIsCheckedBeforeItIsUsed(t *testing.T) {
+	for _, name := range []string{"", "ab", strings.Repeat("x", 256), "a/b", "ä-findings"} {
+		if _, err := New(Config{Table: name, Remember: 1, Registerer: prometheus.NewRegistry()}); err == nil {
+			t.Errorf("%q is taken for a table's name", name)
+		}
 	}
 }
 
