@@ -44,8 +44,10 @@ const (
 func newDemoCommand(app *kingpin.Application) command {
 	cmd := app.Command("demo", "Run the worker on made-up CloudTrail traffic, with a Kinesis and a DynamoDB inside this process. Needs no AWS account and no network but loopback.")
 	f := &demoFlags{}
-	cmd.Flag("for", "End after this long with a summary; 0 runs until interrupted.").Default("0s").NoEnvar().DurationVar(&f.length)
-	cmd.Flag("rate", "Events a second.").Default("200").NoEnvar().IntVar(&f.rate)
+	cmd.Flag("for", "End after this long with a summary; 0 runs until interrupted.").Default("0s").NoEnvar().
+		SetValue(&value[time.Duration]{flag: "for", to: &f.length, want: "a duration such as 20s or 1m", parse: durationFrom(0)})
+	cmd.Flag("rate", "Events a second.").Default("200").NoEnvar().
+		SetValue(&value[int]{flag: "rate", to: &f.rate, want: "a whole number of events a second, 1 to 100000", parse: intIn(1, 100_000)})
 	cmd.Flag("seed", "Seed of the traffic.").Default("1").NoEnvar().Uint64Var(&f.seed)
 	cmd.Flag("server-only", "Run only the Kinesis and the DynamoDB, with an empty stream, and say how to use them.").NoEnvar().BoolVar(&f.serverOnly)
 	cmd.Flag("endpoint.listen-address", "Address of the Kinesis and the DynamoDB.").Default("127.0.0.1:0").NoEnvar().StringVar(&f.endpoint)
@@ -55,15 +57,15 @@ func newDemoCommand(app *kingpin.Application) command {
 }
 
 func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if f.rate < 1 || f.rate > 100_000 {
-		return usageError{fmt.Errorf("--rate %d is out of range: 1 to 100000 events a second", f.rate)}
-	}
-	if f.length < 0 {
-		return usageError{fmt.Errorf("--for %s is negative", f.length)}
-	}
 	log, err := f.log.logger(stderr)
 	if err != nil {
 		return err
+	}
+	web := f.web
+	if !f.serverOnly {
+		if err := web.reserve(); err != nil {
+			return err
+		}
 	}
 	listener, err := net.Listen("tcp", f.endpoint)
 	if err != nil {
@@ -85,15 +87,19 @@ func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		<-ctx.Done()
 		return nil
 	}
-	return f.watch(ctx, awsConfig, client, stdout, log)
+	return f.watch(ctx, awsConfig, client, web, stdout, log)
 }
 
 // watch runs the worker as `rootwatch run` would, feeds its stream, and ends with the summary.
-func (f *demoFlags) watch(ctx context.Context, awsConfig aws.Config, client *awskinesis.Client, stdout io.Writer, log *slog.Logger) error {
+func (f *demoFlags) watch(ctx context.Context, awsConfig aws.Config, client *awskinesis.Client, web webFlags, stdout io.Writer, log *slog.Logger) error {
+	metrics, err := web.url("/metrics")
+	if err != nil {
+		return err
+	}
 	worker := &runFlags{
-		stream: demoStream, application: demoApplication, ledgerTable: demoApplication + "-findings", heartbeatRegions: cloudtrailtest.Regions, start: startFlag{mode: trimHorizon},
+		stream: demoStream, application: demoApplication, ledgerTable: demoApplication + ledgerSuffix, heartbeatRegions: cloudtrailtest.Regions, start: start{mode: trimHorizon},
 		pollInterval: 250 * time.Millisecond, leaseDuration: time.Minute, checkpointInterval: time.Second,
-		maxRecords: 1000, fetchMemory: 64 << 20, shutdownTimeout: 10 * time.Second, web: f.freeAddress(),
+		maxRecords: 1000, fetchMemory: 64 << 20, shutdownTimeout: 10 * time.Second, web: web,
 	}
 	registry := newRegistry()
 	printer := newFindingPrinter(stdout)
@@ -105,19 +111,18 @@ func (f *demoFlags) watch(ctx context.Context, awsConfig aws.Config, client *aws
 	}
 	watchCtx, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatch()
-	fmt.Fprintf(stdout, "Made-up CloudTrail traffic, %d events a second, through the worker. Metrics: http://%s/metrics\n\n", f.rate, worker.web.addresses[0])
+	fmt.Fprintf(stdout, "Made-up CloudTrail traffic, %d events a second, through the worker. Metrics: %s\n\n", f.rate, metrics)
 	watched := make(chan error, 1)
 	go func() { watched <- worker.watch(watchCtx, awsConfig, log, registry, []pipeline.Sink{printer}) }()
 
 	sent := newTally()
 	fed := make(chan error, 1)
 	go func() { fed <- f.feed(feedCtx, client, sent) }()
-	var err error
 	select {
 	case err = <-watched: // it could not start
 		stopFeed()
 		<-fed
-		return errors.Join(err, errors.New("the worker ended before the demo did"))
+		return errors.Join(errors.New("the worker ended before the demo did"), err)
 	case err = <-fed:
 	}
 	if err == nil {
@@ -129,20 +134,31 @@ func (f *demoFlags) watch(ctx context.Context, awsConfig aws.Config, client *aws
 	return errors.Join(err, gatherErr, printSummary(stdout, sent, counted))
 }
 
-// freeAddress is the address asked for; if that is the default and taken, any free one: two demos may run side by side.
-func (f *demoFlags) freeAddress() webFlags {
-	w := f.web
-	if len(w.addresses) == 1 && w.addresses[0] == demoAddress {
-		l, err := net.Listen("tcp", demoAddress)
-		if err != nil {
+// reserve makes sure of the web server's configuration and addresses before anything is printed, and puts the ports in place of
+// those that are left to the system. If the address is the default and taken, any free one will do: two demos may run side by side.
+func (f *webFlags) reserve() error {
+	if err := f.checkConfig(); err != nil {
+		return err
+	}
+	given := f.addresses
+	f.addresses = nil
+	for _, address := range given {
+		l, err := net.Listen("tcp", address)
+		if err != nil && address == demoAddress {
 			l, err = net.Listen("tcp", "127.0.0.1:0")
 		}
-		if err == nil {
-			w.addresses = []string{l.Addr().String()}
-			l.Close()
+		if err != nil {
+			return usageError{fmt.Errorf("%s %s: %w", settingName("web.listen-address"), address, err)}
 		}
+		defer l.Close()
+		host, _, _ := net.SplitHostPort(address) // the host as it was given: listening on any, l says [::]
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return fmt.Errorf("listening on %s: %w", address, err)
+		}
+		f.addresses = append(f.addresses, net.JoinHostPort(host, port))
 	}
-	return w
+	return nil
 }
 
 // feed puts traffic into the stream at the demo's rate until ctx ends.

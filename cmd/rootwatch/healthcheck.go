@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ func newHealthcheckCommand(app *kingpin.Application) command {
 	f := &webFlags{}
 	f.register(cmd, ":9844")
 	return command{cmd, func(ctx context.Context, stdout, _ io.Writer) error {
-		url, err := f.healthURL()
+		url, err := f.url("/-/healthy")
 		if err != nil {
 			return err
 		}
@@ -29,11 +30,15 @@ func newHealthcheckCommand(app *kingpin.Application) command {
 	}}
 }
 
-// healthURL is where the worker with these flags answers on this host.
-func (f *webFlags) healthURL() (string, error) {
-	host, port, err := net.SplitHostPort(f.addresses[0])
+// url is where the worker with these flags answers on this host.
+func (f *webFlags) url(path string) (string, error) {
+	host, named, err := net.SplitHostPort(f.addresses[0])
 	if err != nil {
-		return "", usageError{fmt.Errorf("--web.listen-address %s: %w", f.addresses[0], err)}
+		return "", usageError{fmt.Errorf("%s %s: %w", settingName("web.listen-address"), f.addresses[0], err)}
+	}
+	port, err := net.LookupPort("tcp", named) // a URL has no names for ports
+	if err != nil {
+		return "", usageError{fmt.Errorf("%s %s: %w", settingName("web.listen-address"), f.addresses[0], err)}
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -45,19 +50,19 @@ func (f *webFlags) healthURL() (string, error) {
 	if f.configFile != "" {
 		text, err := os.ReadFile(f.configFile)
 		if err != nil {
-			return "", fmt.Errorf("--web.config.file: %w", err)
+			return "", fmt.Errorf("%s: %w", settingName("web.config.file"), err)
 		}
 		var config struct {
 			TLS map[string]any `yaml:"tls_server_config"`
 		}
 		if err := yaml.Unmarshal(text, &config); err != nil {
-			return "", fmt.Errorf("--web.config.file %s: %w", f.configFile, err)
+			return "", fmt.Errorf("%s %s: %w", settingName("web.config.file"), f.configFile, oneLine(err))
 		}
 		if len(config.TLS) > 0 {
 			scheme = "https"
 		}
 	}
-	return scheme + "://" + net.JoinHostPort(host, port) + "/-/healthy", nil
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port)) + path, nil
 }
 
 // askHealth accepts 200, and 401: with basic authentication on, the refusal proves that the worker answers. So does its wish

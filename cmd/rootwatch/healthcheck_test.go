@@ -90,15 +90,16 @@ func TestHealthcheckAsksThisHost(t *testing.T) {
 		":9844":            "http://127.0.0.1:9844/-/healthy",
 		"0.0.0.0:9844":     "http://127.0.0.1:9844/-/healthy",
 		"[::]:9844":        "http://[::1]:9844/-/healthy",
+		"127.0.0.1:http":   "http://127.0.0.1:80/-/healthy",
 		"127.0.0.2:1":      "http://127.0.0.2:1/-/healthy",
 		"worker.local:443": "http://worker.local:443/-/healthy",
 	} {
-		got, err := (&webFlags{addresses: []string{address}}).healthURL()
+		got, err := (&webFlags{addresses: []string{address}}).url("/-/healthy")
 		if err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", address, got, err, want)
 		}
 	}
-	if _, err := (&webFlags{addresses: []string{"nowhere"}}).healthURL(); err == nil {
+	if _, err := (&webFlags{addresses: []string{"nowhere"}}).url("/-/healthy"); err == nil {
 		t.Error("an address without a port is no error")
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/aws/smithy-go/logging"
 )
 
 // logFlags are --log.level and --log.format.
@@ -33,6 +35,18 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 		return slog.New(slog.NewTextHandler(w, options)), nil
 	}
 	return slog.New(slog.NewJSONHandler(visibleJSON{w}, options)), nil
+}
+
+// awsLogger takes the AWS SDK's own messages, which otherwise go to standard error as they are.
+type awsLogger struct{ log *slog.Logger }
+
+// Logf implements logging.Logger.
+func (l awsLogger) Logf(level logging.Classification, format string, args ...any) {
+	to := l.log.Debug
+	if level == logging.Warn {
+		to = l.log.Warn
+	}
+	to(strings.TrimSpace(fmt.Sprintf(format, args...)), "from", "aws-sdk")
 }
 
 // visibleJSON is for lines of JSON: what JSON lets pass and a terminal does not show as such (delete, the C1 control characters,

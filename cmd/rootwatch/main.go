@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
@@ -31,6 +34,13 @@ type command struct {
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
+
+func init() {
+	kingpin.EnableFileExpansion = false // a file may be called @x; nothing in this program reads arguments from one
+	if version.Version == "" {          // not stamped by the linker; the revision comes from Go's own build information
+		version.Version = "dev"
+	}
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -55,19 +65,52 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 			panic(v)
 		}
 	}()
-	commands := []command{newRunCommand(app), newDemoCommand(app), newReviewCommand(app), newHealthcheckCommand(app)}
+	worker := &runFlags{}
+	commands := []command{newRunCommand(app, worker), newDemoCommand(app), newReviewCommand(app), newHealthcheckCommand(app)}
 
 	name, err := app.Parse(keepDashes(args))
 	if err != nil {
 		fmt.Fprintf(stderr, "rootwatch: %v, try --help\n", err)
-		return exitUsage
+		return usageCode(args)
 	}
 	for _, c := range commands {
 		if c.FullCommand() == name {
-			return exitCode(c.run(ctx, stdout, stderr), stderr)
+			if name == "run" {
+				defer exitAfter(ctx, worker.shutdownTimeout+time.Second)()
+			}
+			code = exitCode(c.run(ctx, stdout, stderr), stderr)
+			if code == exitUsage {
+				return usageCode(args)
+			}
+			return code
 		}
 	}
 	return exitUsage
+}
+
+// usageCode is the exit code for a wrong command line. A container's health check knows 0 and 1 alone: Docker reserves 2.
+func usageCode(args []string) int {
+	if i := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") }); i >= 0 && args[i] == "healthcheck" {
+		return exitFailed
+	}
+	return exitUsage
+}
+
+// exitAfter ends the process when ctx has ended and so long has passed since, whatever hangs: a write to a standard error that
+// nobody reads cannot be interrupted. The deadline ends with a call of the function that it returns.
+func exitAfter(ctx context.Context, d time.Duration) (stop func()) {
+	over := make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(d):
+			os.Exit(exitFailed)
+		case <-over:
+		}
+	})
+	return func() {
+		unhook()
+		close(over)
+	}
 }
 
 func exitCode(err error, stderr io.Writer) int {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/dynamo"
 	"rootwatch/pipeline/kinesis"
 )
 
@@ -20,7 +21,7 @@ import (
 type runFlags struct {
 	stream             string
 	application        string
-	start              startFlag
+	start              start
 	pollInterval       time.Duration
 	leaseDuration      time.Duration
 	checkpointInterval time.Duration
@@ -30,41 +31,56 @@ type runFlags struct {
 	heartbeatRegions   []string
 	ledgerTable        string // "" is off
 	ledgerSet          bool   // named by a flag, or by a variable that is not empty
+	maxAccounts        int
 	shutdownTimeout    time.Duration
 	web                webFlags
 	log                logFlags
 }
 
-func newRunCommand(app *kingpin.Application) command {
+func newRunCommand(app *kingpin.Application, f *runFlags) command {
 	cmd := app.Command("run", "Read the stream until SIGTERM. Every flag is also an environment variable: --kinesis.stream is ROOTWATCH_KINESIS_STREAM. Region, credentials and endpoints are set the AWS way (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL ...).")
-	f := &runFlags{}
 	f.register(cmd)
 	return command{cmd, f.run}
 }
 
 func (f *runFlags) register(cmd *kingpin.CmdClause) {
-	f.start.mode = firstStart
 	cmd.Flag("kinesis.stream", "Name or ARN of the Kinesis stream that EventBridge puts CloudTrail events into. Required.").PlaceHolder("STREAM").StringVar(&f.stream)
-	cmd.Flag("kinesis.application", "Name of the application: the DynamoDB table of its leases and checkpoints. Workers of one name share the stream's shards.").Default("rootwatch").StringVar(&f.application)
-	cmd.Flag("kinesis.start", "Where to begin in shards that have no checkpoint: trim-horizon (the oldest record), an RFC 3339 time, or first-start (when the application was first started, kept in the lease table).").Default(firstStart).SetValue(&f.start)
-	durationFlag(cmd, "kinesis.poll-interval", "Pause after an answer without records, for each shard. At least 200ms.", &f.pollInterval, "1s")
-	durationFlag(cmd, "kinesis.lease-duration", "A shard whose worker has not renewed its lease for this long is taken over. At least 2s.", &f.leaseDuration, "20s")
-	durationFlag(cmd, "kinesis.checkpoint-interval", "How often progress is written to the lease table.", &f.checkpointInterval, "1s")
-	intFlag(cmd, "kinesis.max-records", "Records to ask for in one read of a shard, 1 to 10000.", &f.maxRecords, "1000")
-	bytesFlag(cmd, "kinesis.fetch-memory", "Memory for all reads and the records in flight together, e.g. 64MiB. At least 16MiB.", &f.fetchMemory, "64MiB")
-	cmd.Flag("eventbridge.trusted-source", "A source of EventBridge events, besides AWS's own aws.*, whose CloudTrail events are believed: for organisations that republish them. Repeatable (in the environment: one a line).").PlaceHolder("SOURCE").StringsVar(&f.trustedSources)
-	cmd.Flag("heartbeat.regions", "Regions whose forwarders send a heartbeat, separated by commas: each is expected from the start on, so that one that never reports is noticed.").PlaceHolder("REGION,...").SetValue(&listFlag{&f.heartbeatRegions})
-	cmd.Flag("ledger.table", "DynamoDB table in which every root call is written down once, for all tasks. Default: the application's name and -findings. Empty turns it off: a call that is counted but never scraped then pages nobody.").PlaceHolder("TABLE").IsSetByUser(&f.ledgerSet).StringVar(&f.ledgerTable)
-	durationFlag(cmd, "shutdown-timeout", "On SIGTERM, finish within this time even if the pipeline is stuck. Keep it under the container's stop timeout (ECS: 30s unless set).", &f.shutdownTimeout, "25s")
+	setting(cmd, "kinesis.application", "Name of the application: the DynamoDB table of its leases and checkpoints. Workers of one name share the stream's shards.", &f.application, "rootwatch", "a table's name", tableName)
+	setting(cmd, "kinesis.start", "Where to begin in shards that have no checkpoint: trim-horizon (the oldest record), an RFC 3339 time, or first-start (when the application was first started, kept in the lease table).", &f.start, firstStart,
+		firstStart+", "+trimHorizon+" or an RFC 3339 time such as 2026-11-23T00:00:00Z", parseStart)
+	durationFlag(cmd, "kinesis.poll-interval", "Pause after an answer without records, for each shard. At least 200ms.", &f.pollInterval, "1s", 200*time.Millisecond)
+	durationFlag(cmd, "kinesis.lease-duration", "A shard whose worker has not renewed its lease for this long is taken over. At least 2s.", &f.leaseDuration, "20s", 2*time.Second)
+	durationFlag(cmd, "kinesis.checkpoint-interval", "How often progress is written to the lease table.", &f.checkpointInterval, "1s", time.Millisecond)
+	intFlag(cmd, "kinesis.max-records", "Records to ask for in one read of a shard, 1 to 10000.", &f.maxRecords, "1000", 1, 10_000)
+	bytesFlag(cmd, "kinesis.fetch-memory", "Memory for all reads and the records in flight together, e.g. 64MiB. At least 16MiB.", &f.fetchMemory, "64MiB", 16)
+	cmd.Flag("eventbridge.trusted-source", "Sources of EventBridge events, besides AWS's own aws.*, whose CloudTrail events are believed: for organisations that republish them. Separated by commas; a repeated flag adds.").PlaceHolder("SOURCE,...").SetValue(&listFlag{&f.trustedSources})
+	cmd.Flag("heartbeat.regions", "Regions whose forwarders send a heartbeat, separated by commas: each is expected from the start on, so that one that never reports is noticed.").PlaceHolder("REGION,...").
+		SetValue(&checkedList{listFlag{&f.heartbeatRegions}, "heartbeat.regions", "regions such as eu-west-1, separated by commas", checkRegion, false})
+	cmd.Flag("ledger.table", "DynamoDB table in which every root call is written down once, for all tasks. Default: the application's name and -findings. Empty turns it off: a call that is counted but never scraped then pages nobody.").PlaceHolder("TABLE").IsSetByUser(&f.ledgerSet).
+		SetValue(&value[string]{flag: "ledger.table", variable: true, to: &f.ledgerTable, parse: func(s string) (string, error) {
+			if s == "" {
+				return "", nil
+			}
+			return tableName(s)
+		}})
+	intFlag(cmd, "metrics.max-accounts", "Accounts that get label values of their own; calls of further ones are counted as account_id=\"other\", and told in the log.", &f.maxAccounts, "5000", 1, 1_000_000)
+	durationFlag(cmd, "shutdown-timeout", "On SIGTERM, finish within this time even if the pipeline is stuck. Keep it under the container's stop timeout (ECS: 30s unless set).", &f.shutdownTimeout, "25s", time.Millisecond)
 	f.web.register(cmd, ":9844")
 	f.log.register(cmd, "info", "json")
 }
 
 func (f *runFlags) run(ctx context.Context, _, stderr io.Writer) error {
-	if f.stream == "" {
+	if f.stream = strings.TrimSpace(f.stream); f.stream == "" {
 		return usageError{fmt.Errorf("no stream is named: set --kinesis.stream or ROOTWATCH_KINESIS_STREAM to the name or ARN of the Kinesis stream with the CloudTrail events")}
 	}
-	awsConfig, err := config.LoadDefaultConfig(ctx)
+	if err := f.nameLedger(); err != nil {
+		return usageError{err}
+	}
+	log, err := f.log.logger(stderr)
+	if err != nil {
+		return err
+	}
+	awsConfig, err := config.LoadDefaultConfig(ctx, config.WithLogger(awsLogger{log}))
 	if err != nil {
 		return fmt.Errorf("reading the AWS configuration: %w", err)
 	}
@@ -74,35 +90,45 @@ func (f *runFlags) run(ctx context.Context, _, stderr io.Writer) error {
 	if awsConfig.Region == "" {
 		return usageError{fmt.Errorf("no AWS region is set: set AWS_REGION, or name the stream by its ARN")}
 	}
-	log, err := f.log.logger(stderr)
-	if err != nil {
-		return err
-	}
-	if variable, inEnvironment := os.LookupEnv("ROOTWATCH_LEDGER_TABLE"); !f.ledgerSet && !(inEnvironment && variable == "") {
-		f.ledgerTable = f.application + "-findings"
-	}
 	if f.ledgerTable == "" {
 		log.Warn("no ledger: a root call that is counted but never scraped pages nobody, and copies are recognised by one task only", "set", "--ledger.table")
 	}
 	return f.watch(ctx, awsConfig, log, newRegistry(), []pipeline.Sink{pipeline.NewLogSink(log)})
 }
 
-// listFlag is a list in one value, separated by commas; a repeated flag adds to it.
-type listFlag struct{ to *[]string }
-
-func (l *listFlag) Set(s string) error {
-	for _, v := range strings.Split(s, ",") {
-		if v = strings.TrimSpace(v); v != "" {
-			*l.to = append(*l.to, v)
+// nameLedger is the ledger's table unless a flag or a variable, which may be empty, says otherwise.
+func (f *runFlags) nameLedger() error {
+	if variable, inEnvironment := os.LookupEnv("ROOTWATCH_LEDGER_TABLE"); !f.ledgerSet && !(inEnvironment && variable == "") {
+		f.ledgerTable = f.application + ledgerSuffix
+		if len(f.ledgerTable) > dynamo.MaxName {
+			return fmt.Errorf("%s is too long for the ledger's table, its name and %s: choose one of %d characters at the most, or set --ledger.table (ROOTWATCH_LEDGER_TABLE)",
+				settingName("kinesis.application"), ledgerSuffix, dynamo.MaxName-len(ledgerSuffix))
 		}
+	}
+	if f.ledgerTable == f.application {
+		return fmt.Errorf("%s and %s name the same table %q: the ledger needs one of its own", settingName("ledger.table"), settingName("kinesis.application"), f.ledgerTable)
 	}
 	return nil
 }
 
-func (l *listFlag) String() string { return "" }
+// ledgerSuffix is added to the application's name for the ledger's table.
+const ledgerSuffix = "-findings"
 
-// IsCumulative tells kingpin that the flag may be repeated.
-func (l *listFlag) IsCumulative() bool { return true }
+// credentialsTimeout bounds the search for credentials: on a host that is not AWS's, it ends at a metadata service that is not there.
+const credentialsTimeout = 10 * time.Second
+
+// findCredentials looks for credentials before anything is asked of AWS: an error of the first call would be about that call.
+func findCredentials(ctx context.Context, c aws.Config) error {
+	if c.Credentials == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, credentialsTimeout)
+	defer cancel()
+	if _, err := c.Credentials.Retrieve(ctx); err != nil {
+		return fmt.Errorf("there are no AWS credentials: give the task or instance a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY: %w", oneLine(err))
+	}
+	return nil
+}
 
 // regionOf returns the region in a stream's ARN, "" for a name.
 func regionOf(stream string) string {
@@ -127,35 +153,31 @@ const (
 	trimHorizon = "trim-horizon"
 )
 
-// startFlag is the value of --kinesis.start.
-type startFlag struct {
+// start is the value of --kinesis.start.
+type start struct {
 	mode string
 	time time.Time
 }
 
-func (s *startFlag) Set(v string) error {
-	switch strings.ToLower(v) {
+func parseStart(s string) (start, error) {
+	switch s := strings.ToLower(s); s {
 	case firstStart, trimHorizon:
-		*s = startFlag{mode: strings.ToLower(v)}
-		return nil
+		return start{mode: s}, nil
 	case "latest":
-		return fmt.Errorf("latest is not offered: records that arrive while no worker reads would never be seen; use %s", firstStart)
+		return start{}, reason{fmt.Errorf("latest is not offered: records that arrive while no worker reads would never be seen; use %s", firstStart)}
 	}
-	t, err := time.Parse(time.RFC3339, v)
-	if err != nil {
-		return fmt.Errorf("--kinesis.start %q is none of %s, %s or an RFC 3339 time such as 2026-11-23T00:00:00Z", v, firstStart, trimHorizon)
+	t, err := time.Parse(time.RFC3339, s)
+	switch {
+	case err != nil:
+		return start{}, err
+	case t.Before(time.Unix(0, 0)): // Kinesis knows no such time, and the zero time would mean first-start
+		return start{}, reason{fmt.Errorf("%s is before 1970: to begin at the oldest record, use %s", s, trimHorizon)}
+	case t.After(time.Now()):
+		return start{}, reason{fmt.Errorf("%s lies in the future: records until then would never be read", s)}
 	}
-	*s = startFlag{time: t}
-	return nil
+	return start{time: t}, nil
 }
 
-func (s *startFlag) String() string {
-	if s.mode != "" {
-		return s.mode
-	}
-	return s.time.Format(time.RFC3339)
-}
-
-func (s *startFlag) start() kinesis.Start {
+func (s start) config() kinesis.Start {
 	return kinesis.Start{TrimHorizon: s.mode == trimHorizon, Time: s.time}
 }

@@ -89,53 +89,6 @@ func TestEveryRootCallIsCountedOnceOverARestart(t *testing.T) {
 	second.stop(10 * time.Second)
 }
 
-func TestWrongSettingsStopTheProgramAtOnce(t *testing.T) {
-	t.Setenv("AWS_REGION", "us-east-1")
-	for name, c := range map[string]struct {
-		args []string
-		code int
-		says string
-	}{
-		"no stream":                {[]string{"run"}, exitUsage, "--kinesis.stream"},
-		"not a stream's name":      {[]string{"run", "--kinesis.stream=a/b"}, exitUsage, "a/b"},
-		"another service's ARN":    {[]string{"run", "--kinesis.stream=arn:aws:s3:us-east-1:111122223333:stream/x"}, exitUsage, "not the ARN of a Kinesis stream"},
-		"latest":                   {[]string{"run", "--kinesis.stream=s", "--kinesis.start=latest"}, exitUsage, "latest is not offered"},
-		"no time":                  {[]string{"run", "--kinesis.stream=s", "--kinesis.start=yesterday"}, exitUsage, "RFC 3339"},
-		"a time to come":           {[]string{"run", "--kinesis.stream=s", "--kinesis.start=2999-01-01T00:00:00Z"}, exitUsage, "future"},
-		"a lease too short":        {[]string{"run", "--kinesis.stream=s", "--kinesis.lease-duration=1s"}, exitUsage, "2s at least"},
-		"no duration":              {[]string{"run", "--kinesis.stream=s", "--kinesis.lease-duration=20"}, exitUsage, "--kinesis.lease-duration"},
-		"too many records":         {[]string{"run", "--kinesis.stream=s", "--kinesis.max-records=10001"}, exitUsage, "1 to 10000"},
-		"too little memory":        {[]string{"run", "--kinesis.stream=s", "--kinesis.fetch-memory=1MiB"}, exitUsage, "16 MiB"},
-		"no level":                 {[]string{"run", "--kinesis.stream=s", "--log.level=loud"}, exitUsage, "--log.level"},
-		"no address":               {[]string{"run", "--kinesis.stream=s", "--web.listen-address=nowhere"}, exitUsage, "--web.listen-address"},
-		"no web configuration":     {[]string{"run", "--kinesis.stream=s", "--web.config.file=missing.yml"}, exitUsage, "missing.yml"},
-		"no region for heartbeats": {[]string{"run", "--kinesis.stream=s", "--heartbeat.regions=mars"}, exitUsage, "mars"},
-		"an unknown flag":          {[]string{"run", "--kinesis.streem=s"}, exitUsage, "streem"},
-		"an unknown command":       {[]string{"walk"}, exitUsage, "walk"},
-		"a demo too fast":          {[]string{"demo", "--rate=0"}, exitUsage, "--rate"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			if code := run(t.Context(), c.args, &stdout, &stderr); code != c.code {
-				t.Errorf("exit code %d, want %d", code, c.code)
-			}
-			if text := stderr.String(); !strings.Contains(text, c.says) || strings.Count(text, "\n") != 1 {
-				t.Errorf("standard error is not one line that says %q:\n%s", c.says, text)
-			}
-		})
-	}
-}
-
-func TestFlagsAreVariablesToo(t *testing.T) {
-	t.Setenv("AWS_REGION", "us-east-1")
-	t.Setenv("ROOTWATCH_KINESIS_STREAM", "s")
-	t.Setenv("ROOTWATCH_KINESIS_LEASE_DURATION", "soon")
-	var stderr bytes.Buffer
-	if code := run(t.Context(), []string{"run"}, &bytes.Buffer{}, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "ROOTWATCH_KINESIS_LEASE_DURATION") {
-		t.Errorf("exit code %d: %s", code, stderr.String())
-	}
-}
-
 func TestAMissingStreamIsNamedWithItsRegion(t *testing.T) {
 	t.Parallel()
 	server, _ := testStream(t, 1)
@@ -162,6 +115,9 @@ func TestTheDemoCountsWhatItSends(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"demo", "--for=3s", "--rate=500", "--web.listen-address=127.0.0.1:0"}, &stdout, &stderr); code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", code, stdout.String(), stderr.String())
+	}
+	if strings.Contains(stdout.String(), "127.0.0.1:0/") {
+		t.Errorf("the address of the metrics cannot be opened: %s", stdout.String())
 	}
 	for _, want := range []string{"ROOT CALL", "access_key", "known_service", "undecodable", "ALL"} {
 		if !strings.Contains(stdout.String(), want) {

@@ -31,7 +31,7 @@ func (f *runFlags) watch(ctx context.Context, awsConfig aws.Config, log *slog.Lo
 	table := dynamodb.NewFromConfig(awsConfig)
 	var calls *ledger.Ledger
 	config := pipeline.Config{
-		Sinks: sinks, TrustedSources: f.trustedSources, HeartbeatRegions: f.heartbeatRegions, Registerer: registry, Logger: log,
+		Sinks: sinks, TrustedSources: f.trustedSources, HeartbeatRegions: f.heartbeatRegions, MaxAccounts: f.maxAccounts, Registerer: registry, Logger: log,
 	}
 	if f.ledgerTable != "" {
 		var err error
@@ -49,13 +49,13 @@ func (f *runFlags) watch(ctx context.Context, awsConfig aws.Config, log *slog.Lo
 		Kinesis:  awskinesis.NewFromConfig(streamAWS),
 		DynamoDB: table,
 		Region:   streamAWS.Region,
-		Stream:   f.stream, Application: f.application, Start: f.start.start(),
+		Stream:   f.stream, Application: f.application, Start: f.start.config(),
 		PollInterval: f.pollInterval, LeaseDuration: f.leaseDuration, CheckpointInterval: f.checkpointInterval,
 		ShutdownTimeout: f.shutdownTimeout, MaxRecords: f.maxRecords, FetchMemory: f.fetchMemory,
 		Registerer: registry, Logger: log,
 	})
-	if err != nil {
-		return usageError{err}
+	if err != nil { // the flags are checked: what is left is the stream's name
+		return usageError{fmt.Errorf("%s: %w", settingName("kinesis.stream"), err)}
 	}
 	server, err := f.web.listen(registry, source.Ready, log)
 	if err != nil {
@@ -71,7 +71,10 @@ func (f *runFlags) watch(ctx context.Context, awsConfig aws.Config, log *slog.Lo
 		}
 		served <- err
 	}()
-	err = source.Prepare(ctx)
+	if err = findCredentials(ctx, awsConfig); err == nil {
+		log.Info("connecting to stream", "stream", f.stream, "region", streamAWS.Region) // an endpoint that does not answer is silent
+		err = source.Prepare(ctx)
+	}
 	if err == nil && calls != nil {
 		err = restore(ctx, calls, stages)
 	}

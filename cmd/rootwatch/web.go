@@ -24,7 +24,8 @@ type webFlags struct {
 }
 
 func (f *webFlags) register(cmd *kingpin.CmdClause, address string) {
-	cmd.Flag("web.listen-address", "Address for /metrics, /-/healthy and /-/ready. Repeatable.").Default(address).StringsVar(&f.addresses)
+	cmd.Flag("web.listen-address", "Address for /metrics, /-/healthy and /-/ready. Repeatable.").Default(address).
+		SetValue(&checkedList{listFlag{&f.addresses}, "web.listen-address", "host:port or :port", checkAddress, true})
 	cmd.Flag("web.config.file", "File that turns on TLS or basic authentication, in the format of the Prometheus exporter toolkit.").PlaceHolder("FILE").StringVar(&f.configFile)
 }
 
@@ -36,22 +37,29 @@ type webServer struct {
 	log       *slog.Logger
 }
 
+func (f *webFlags) checkConfig() error {
+	if err := web.Validate(f.configFile); err != nil {
+		return usageError{fmt.Errorf("%s %s: %w", settingName("web.config.file"), f.configFile, oneLine(err))}
+	}
+	return nil
+}
+
 // listen checks the web configuration and binds the addresses, so that a wrong one ends the program before the stream is
 // touched.
 func (f *webFlags) listen(gatherer prometheus.Gatherer, ready func() error, log *slog.Logger) (*webServer, error) {
-	if err := web.Validate(f.configFile); err != nil {
-		return nil, usageError{fmt.Errorf("--web.config.file %s: %w", f.configFile, err)}
+	if err := f.checkConfig(); err != nil {
+		return nil, err
 	}
 	handler, err := f.handler(gatherer, ready)
 	if err != nil {
 		return nil, err
 	}
-	s := &webServer{flags: f, log: log, http: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}}
+	s := &webServer{flags: f, log: log, http: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}}
 	for _, address := range f.addresses {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			s.close()
-			return nil, usageError{fmt.Errorf("--web.listen-address %s: %w", address, err)}
+			return nil, usageError{fmt.Errorf("%s %s: %w", settingName("web.listen-address"), address, err)}
 		}
 		s.listeners = append(s.listeners, l)
 	}
