@@ -38,12 +38,18 @@ type Batch struct {
 	// must not take for finished.
 	Abandoned func() bool
 
-	decoded    chan struct{} // closed when a decode worker is through with the batch
-	events     []event       // set by decode, thinned out by filter, judged by classify
-	counts     resultCounts  // what has ended on the way, added to the metrics by emit
-	bytes      int           // sum of the records' sizes, as received
-	broken     []error       // why units are undecodable: the first of each record
-	heartbeats []heartbeat   // those found, shown by emit
+	place      *place       // in the queue behind decode; nil: the batch is alone, and goes in one piece
+	events     []event      // set by decode, thinned out by filter, judged by classify
+	size       int          // bytes of these events' texts
+	counts     resultCounts // what has ended on the way, added to the metrics by emit
+	bytes      int          // sum of the records' sizes, as received
+	broken     []error      // why units are undecodable: the first of each record
+	heartbeats []heartbeat  // those found, shown by emit
+
+	of *Batch // of a part that went ahead: the batch, which comes last and is Done
+	// What has become of the parts that went ahead. Only emit may look at it: decode may still be busy with the batch.
+	before       resultCounts
+	brokenBefore []error
 }
 
 func (b *Batch) done() {
@@ -94,7 +100,8 @@ type Finding struct {
 	classify.Finding
 	Event *classify.Event
 	// ID is what the copies of one call have in common: the eventID, for an update the eventID of what it
-	// updates, and a hash of the record where there is none or where it is longer than an id can be.
+	// updates. Where that is no string or says nothing it is a hash of the record, and where it is longer than an id can
+	// be a hash of it.
 	ID string
 	// Counted is the moment at which emit took the call up, in whole milliseconds: the value of the paging
 	// series, here and in every task that restores it from a ledger.
@@ -107,7 +114,7 @@ type Finding struct {
 
 // Sink takes findings in emit's order. An error stops the line: emit takes the same finding to the sink
 // again, with growing pauses, until it is accepted or the pipeline stops. A sink may therefore see a finding
-// twice: after an error, and when a batch that was cut short is read again.
+// twice: after an error, and when a batch that was cut short is read again. Take must return when ctx ends.
 type Sink interface {
 	Take(ctx context.Context, f *Finding) error
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"rootwatch/classify"
 	"rootwatch/pipeline/scan"
@@ -20,7 +22,7 @@ type decoder struct {
 	maxEvents   int
 	exhaustive  bool // do without the scanner: what it is compared with
 	log         *slog.Logger
-	expanders   sync.Pool // of *expander
+	memories    sync.Pool // of *memory
 }
 
 func newDecoder(cfg *Config) *decoder {
@@ -36,22 +38,50 @@ func newDecoder(cfg *Config) *decoder {
 	return d
 }
 
+// memory is what decoding a batch needs besides the batch, kept for the next one.
+type memory struct {
+	expander
+	unquoted         []byte // the event that stood in a string
+	document, single top    // what stands in a record, and in one event of it
+}
+
+// maxKept is the largest buffer that waits for another batch: one gzip bomb must not hold memory for good.
+const maxKept = 4 << 20
+
+// keep puts memory back for the next batch.
+func (d *decoder) keep(m *memory) {
+	m.document.reset()
+	m.single.reset()
+	if cap(m.unquoted) > maxKept {
+		m.unquoted = nil
+	}
+	if cap(m.text) > maxKept {
+		m.text = nil
+	}
+	d.memories.Put(m)
+}
+
 func (d *decoder) process(ctx context.Context, b *Batch) error {
+	m, _ := d.memories.Get().(*memory)
+	if m == nil {
+		m = new(memory)
+	}
+	defer d.keep(m)
 	b.counts[resultNotRoot] += b.NotRoot
 	for i := range b.Records {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		d.record(b, &b.Records[i])
+		d.record(ctx, b, &b.Records[i], m)
 	}
-	return nil
+	return ctx.Err()
 }
 
 // record decodes one record. A panic is a fault of ours that these bytes brought out: they count as
 // undecodable, and what was found before is judged.
-func (d *decoder) record(b *Batch, rec *Record) {
+func (d *decoder) record(ctx context.Context, b *Batch, rec *Record, m *memory) {
 	b.bytes += len(rec.Data)
-	r := reading{decoder: d, batch: b, from: rec}
+	r := reading{decoder: d, ctx: ctx, batch: b, from: rec, memory: m}
 	defer func() {
 		if p := recover(); p != nil {
 			r.undecodable(rec.Data, panicked(p))
@@ -66,7 +96,11 @@ func (d *decoder) record(b *Batch, rec *Record) {
 		}
 	}()
 	if isGzip(rec.Data) {
-		r.gzipped(rec.Data)
+		broken := m.expand(ctx, b.place, rec.Data, d.maxExpanded)
+		if ctx.Err() != nil {
+			return // the batch goes no further
+		}
+		r.document(m.text, broken)
 	} else {
 		r.document(rec.Data, nil)
 	}
@@ -75,15 +109,15 @@ func (d *decoder) record(b *Batch, rec *Record) {
 // reading is the decoding of one record.
 type reading struct {
 	*decoder
+	ctx     context.Context // of the batch, which is read in one go
 	batch   *Batch
 	from    *Record
+	memory  *memory
 	units   int    // found so far
 	told    int    // of the undecodable ones, those that were logged
 	untold  int    // and those that were not
 	foreign int    // events of foreign sources
 	owner   string // the account whose logs a CloudWatch Logs payload carries
-
-	unquoted []byte // the event that stood in a string; its memory serves the next one
 }
 
 // count ends a unit as a result.
@@ -113,8 +147,18 @@ func (r *reading) undecodable(data []byte, err error) {
 	logUndecodable(r.log, r.batch, r.from, data, err)
 }
 
+// maxEvent bounds what one event may hold in memory. CloudTrail's have 256 KB at most, EventBridge's entries 1 MB.
+const maxEvent = 4 << 20
+
 // event passes on one CloudTrail record to the stages that follow; account is the envelope's.
 func (r *reading) event(data []byte, account string) {
+	switch {
+	case len(data) > maxEvent:
+		r.undecodable(data, errTooLong)
+		return
+	case r.ctx.Err() != nil:
+		return // the batch goes no further
+	}
 	e := new(classify.Event)
 	if err := json.Unmarshal(data, e); err != nil {
 		r.undecodable(data, err)
@@ -122,22 +166,27 @@ func (r *reading) event(data []byte, account string) {
 	}
 	e.EnvelopeAccount = account
 	r.units++
-	r.batch.events = append(r.batch.events, event{Event: e, id: identify(e, data), record: r.from})
+	r.batch.add(r.ctx, event{Event: e, id: identify(e, data), record: r.from}, len(data))
 }
 
 // identify gives what the copies of an event have in common; see [Finding.ID].
 func identify(e *classify.Event, data []byte) string {
-	id := e.EventID.Value
-	if original := e.UpdateOf(); original != "" {
-		id = original
+	id := e.EventID
+	if e.UpdateOf() != "" && identifies(e.Addendum.OriginalEventID) {
+		id = e.Addendum.OriginalEventID
 	}
 	switch {
-	case id == "":
+	case !identifies(id):
 		return hashed(data)
-	case len(id) > maxIDSize:
-		return hashed([]byte(id))
+	case len(id.Value) > maxIDSize:
+		return hashed([]byte(id.Value))
 	}
-	return id
+	return id.Value
+}
+
+// identifies says whether a text can tell events apart: a string that says something, and all of whose bytes were readable.
+func identifies(id classify.Text) bool {
+	return !id.Odd && strings.TrimSpace(id.Value) != "" && !strings.ContainsRune(id.Value, utf8.RuneError)
 }
 
 // maxIDSize bounds what a ledger keeps of one call; CloudTrail's ids have 36 bytes.

@@ -12,6 +12,9 @@
 // can never be lost. Batches leave in the order in which they were submitted, although several are decoded
 // at once. And no record stops the line: what cannot be read is counted, logged and left behind.
 //
+// Memory is bounded by the batches that the source hands over, whatever is packed into them: a batch with many root calls goes
+// through the later stages in parts, and of texts that expand to more than a few MB there is one at a time.
+//
 // The sources stand in the folders below (pipeline/kinesis for the worker, pipeline/archive for the command
 // line, whose sinks are in pipeline/report); both the worker and the command line go through this package, so that there is one decoder and one judgement.
 package pipeline

@@ -20,6 +20,8 @@ import (
 // Batches are taken one at a time, and of the copies in a batch the first goes before the others: a copy that
 // comes while its original is being told waits for it, and is judged by how that ended.
 //
+// A large batch comes in parts, the batch itself last: what the parts end as is counted with it.
+//
 // Of a batch that is cut short only the root calls that were finished are counted. It is read again later:
 // its other events are counted then, and those root calls are duplicates.
 type emitter struct {
@@ -47,6 +49,13 @@ func (s *emitter) process(ctx context.Context, b *Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if b.of != nil {
+		b.of.before.add(b.counts)
+		b.of.brokenBefore = append(b.of.brokenBefore, b.broken...)
+		return nil
+	}
+	b.counts.add(b.before)
+	b.broken = append(b.brokenBefore, b.broken...)
 	s.metrics.batch(b, s.now())
 	b.done()
 	return nil

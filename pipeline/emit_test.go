@@ -3,7 +3,10 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -298,4 +301,118 @@ func TestACallThatWasHeldUpIsCountedWhenItIsTaken(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A stage that never ends must not take the program's end with it.
+func TestRunEndsThoughASinkHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open, deadline := make(chan struct{}), errors.New("the source's deadline")
+		r := newRig(t, Config{Sinks: []Sink{sinkFunc(func(context.Context, *Finding) error { <-open; return nil })}})
+		start := time.Now()
+		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			if err := submit(ctx, batch(rootEvent)); err != nil {
+				return err
+			}
+			time.Sleep(time.Minute)
+			return deadline
+		}))
+		if !errors.Is(err, errHangs) || !errors.Is(err, deadline) || time.Since(start) != time.Minute+patience {
+			t.Errorf("error %v after %v, want the source's and that a sink hangs", err, time.Since(start))
+		}
+		close(open)
+	})
+}
+
+// Each root call waits for its own answer of the ledger, and a burst of them must not ask for more than it can bear.
+func TestTheLedgerIsAskedForAFewCallsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		asking, most := 0, 0
+		ledger := &flakyLedger{record: func(*Finding) (bool, error) {
+			mu.Lock()
+			asking++
+			most = max(most, asking)
+			mu.Unlock()
+			time.Sleep(time.Second)
+			mu.Lock()
+			asking--
+			mu.Unlock()
+			return true, nil
+		}}
+		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}})
+		if err := r.Run(t.Context(), batches{batch(inFile(distinct(100)...))}); err != nil {
+			t.Fatal(err)
+		}
+		if most != recordsAtOnce {
+			t.Errorf("%d calls were written down at once, want %d", most, recordsAtOnce)
+		}
+	})
+}
+
+func TestTheMomentOfCountingHasWholeMilliseconds(t *testing.T) {
+	var counted []time.Time
+	ledger := &flakyLedger{record: func(f *Finding) (bool, error) { counted = append(counted, f.Counted); return true, nil }}
+	now := time.Unix(1_790_000_000, 123_456_789)
+	r := newRig(t, Config{Ledger: ledger, Now: func() time.Time { return now }, Sinks: []Sink{new(kept)}})
+	if err := r.Run(t.Context(), batches{batch(rootEvent)}); err != nil {
+		t.Fatal(err)
+	}
+	want := time.Unix(1_790_000_000, 123_000_000)
+	if len(counted) != 1 || !counted[0].Equal(want) {
+		t.Errorf("counted at %v, want %v", counted, want)
+	}
+	for series, at := range r.series("rootwatch_last_unpushed_root_call_timestamp_seconds") {
+		if at != unixSeconds(want) {
+			t.Errorf("%s shows %v, want %v", series, at, unixSeconds(want))
+		}
+	}
+}
+
+// Whenever the end comes, what is done has been written down, and as much is counted as was.
+func TestWhatIsDoneWasWrittenDownWheneverTheEndComes(t *testing.T) {
+	for i := range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(uint64(i), 1))
+			var mu sync.Mutex // guards what follows, and rng
+			recorded := map[string]bool{}
+			ledger := &flakyLedger{record: func(f *Finding) (bool, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if rng.IntN(10) == 0 {
+					return false, errors.New("throttled")
+				}
+				recorded[f.ID] = true
+				return true, nil
+			}}
+			r := newRig(t, Config{Ledger: ledger, DecodeWorkers: 3, Sinks: []Sink{new(kept)}})
+			ctx, stop := context.WithTimeout(t.Context(), time.Duration(rng.IntN(3000))*time.Millisecond)
+			defer stop()
+			err := r.Run(ctx, sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+				var shards sync.WaitGroup
+				for shard := range 4 {
+					shards.Go(func() {
+						for n := 0; ctx.Err() == nil; n++ {
+							id := fmt.Sprintf("%d-%d", shard, n)
+							b := batch(withID(rootEvent, id), userEvent)
+							b.Done = func() {
+								mu.Lock()
+								defer mu.Unlock()
+								if !recorded[id] {
+									t.Errorf("%s is done and not written down", id)
+								}
+							}
+							if submit(ctx, b) != nil {
+								return
+							}
+						}
+					})
+				}
+				shards.Wait()
+				return nil
+			}))
+			if n := r.events()["root"]; err != nil || n != len(recorded) {
+				t.Errorf("error %v; %d calls are counted, %d written down", err, n, len(recorded))
+			}
+		})
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"rootwatch/pipeline/scan"
 )
 
 // The forms that a record may have, tried in this order:
@@ -16,11 +18,12 @@ import (
 //	LookupEvents answer      {"Events":[{"CloudTrailEvent":"event"},…]}, and one element of it alone
 //
 // each of them as it is or gzipped. An event in a list is bare or in an EventBridge envelope; lists are not
-// looked for inside lists.
+// looked for inside lists. Insight events, which have no identity, may stand wherever an event may.
 
 var (
 	errEmpty     = errors.New("empty record")
 	errTooMany   = errors.New("limit exceeded: more events in one record than allowed")
+	errTooLong   = errors.New("limit exceeded: an event of more than 4 MiB, sixteen times what CloudTrail makes")
 	errNoDetail  = errors.New("the envelope's detail is not an object")
 	errNoEvents  = errors.New("a DATA_MESSAGE without a list of logEvents")
 	errNoMessage = errors.New("the log event's message is not a string")
@@ -37,7 +40,8 @@ func (r *reading) document(data []byte, broken error) {
 	if broken == nil && len(data) == 0 {
 		broken = errEmpty
 	}
-	t, err := r.readTop(data, r.maxEvents)
+	t := &r.memory.document
+	err := r.readTop(t, data, r.maxEvents)
 	switch {
 	case err != nil && (t.single() || t.control()):
 		// Not one whole event: nothing to judge.
@@ -81,7 +85,7 @@ func (r *reading) whole(data []byte, t *top) error {
 	switch {
 	case t.detailType != nil:
 		r.eventBridge(t)
-	case t.bare():
+	case t.single():
 		r.event(data, r.owner)
 	case t.control():
 		r.count(resultNotCloudTrail) // CloudWatch Logs tries whether the stream can be reached
@@ -91,84 +95,78 @@ func (r *reading) whole(data []byte, t *top) error {
 	return nil
 }
 
-// one decodes a text that should be one event: an element of a list, or a string in it.
+// one decodes a text that should be one event: an element of a list, or a string in it. There an identity is
+// enough to be judged, as in an envelope: a root call that lacks another member must not vanish.
 func (r *reading) one(data []byte) {
 	if r.surelyNotRoot(data) {
 		r.count(resultNotRoot)
 		return
 	}
-	t, err := r.readTop(data, 0)
+	t := &r.memory.single
+	err := r.readTop(t, data, 0)
 	switch {
 	case err != nil:
 		r.undecodable(data, err)
-	case t.single():
-		_ = r.whole(data, t)
+	case t.detailType != nil:
+		r.eventBridge(t)
+	case t.single(), t.identity != nil:
+		r.event(data, r.owner)
 	default:
 		r.count(resultNotCloudTrail)
 	}
 }
 
-// many decodes the forms that hold a list; in any other text it finds nothing. It fails if the text says that
-// there are events and has none.
+// many decodes the forms that hold a list; in any other text it finds nothing. Should there be several lists, all are
+// judged. It fails if the text says that there are events and has none.
 func (r *reading) many(t *top) error {
-	switch {
-	case t.logEvents != nil:
-		r.owner = textOr(t.owner)
-		r.countMany(resultNotRoot, t.logEvents.notRoot)
-		for _, e := range t.logEvents.elements {
-			r.logEvent(e)
+	r.owner = textOr(t.owner)
+	r.countMany(resultNotRoot, t.records.notRoot)
+	for _, e := range t.logEvents.elements {
+		r.wrapped(e, errNoMessage)
+	}
+	for _, e := range t.records.elements {
+		r.one(e.text)
+	}
+	for _, e := range t.events.elements {
+		if e.quoted == nil {
+			r.count(resultNotCloudTrail)
+			continue
 		}
-	case textOr(t.messageType) == "DATA_MESSAGE":
-		return errNoEvents
-	case t.records != nil:
-		r.countMany(resultNotRoot, t.records.notRoot)
-		for _, e := range t.records.elements {
-			r.one(e)
-		}
-	case t.events != nil:
-		for _, e := range t.events.elements {
-			r.lookedUp(e)
-		}
-	case t.cloudTrailEvent != nil:
+		r.wrapped(e, errNoEvent)
+	}
+	if t.cloudTrailEvent != nil {
 		r.quoted(t.cloudTrailEvent, errNoEvent)
+	}
+	if !t.logEvents.present && is(t.messageType, "DATA_MESSAGE") {
+		return errNoEvents
 	}
 	return nil
 }
 
-// logEvent decodes an element of logEvents.
-func (r *reading) logEvent(element []byte) {
-	t, err := r.readTop(element, 0)
+// wrapped decodes an element that should hold an event in a string; wrong is the error if it does not.
+func (r *reading) wrapped(e element, wrong error) {
 	switch {
-	case err != nil:
-		r.undecodable(element, err)
-	case t.message == nil:
-		r.undecodable(element, errNoMessage)
+	case e.quoted == nil:
+		r.undecodable(e.text, wrong)
+	case e.broken && !isString(e.quoted):
+		// The break is told of already.
 	default:
-		r.quoted(t.message, errNoMessage)
-	}
-}
-
-// lookedUp decodes an element of LookupEvents' Events.
-func (r *reading) lookedUp(element []byte) {
-	t, err := r.readTop(element, 0)
-	switch {
-	case err != nil:
-		r.undecodable(element, err)
-	case t.cloudTrailEvent == nil:
-		r.count(resultNotCloudTrail)
-	default:
-		r.quoted(t.cloudTrailEvent, errNoEvent)
+		r.quoted(e.quoted, wrong)
 	}
 }
 
 // quoted decodes an event that stands in a string; wrong is the error if it is none.
 func (r *reading) quoted(value []byte, wrong error) {
-	event, ok := appendText(r.unquoted[:0], value)
+	if len(value) > 2*maxEvent {
+		r.undecodable(value, errTooLong)
+		return
+	}
+	event, ok := appendText(r.memory.unquoted[:0], value)
 	if !ok {
 		r.undecodable(value, wrong)
 		return
 	}
-	r.unquoted = event
+	r.memory.unquoted = event
 	r.one(event)
 }
 
@@ -205,9 +203,5 @@ func (r *reading) eventBridge(t *top) {
 	}
 }
 
-// believes says whether a source may speak for CloudTrail: AWS's services, whose prefix PutEvents refuses to
-// everybody else (EventBridge API Reference, PutEventsRequestEntry), and those that the operator trusts.
-func (r *reading) believes(source string) bool {
-	service, ok := strings.CutPrefix(source, "aws.")
-	return ok && service != "" || r.trusted[source]
-}
+// believes says whether a source may speak for CloudTrail: AWS's services, and those that the operator trusts.
+func (r *reading) believes(source string) bool { return scan.FromAWS(source) || r.trusted[source] }

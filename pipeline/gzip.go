@@ -3,6 +3,8 @@ package pipeline
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,41 +14,58 @@ var errTooBig = errors.New("limit exceeded: the record expands to more bytes tha
 
 func isGzip(data []byte) bool { return len(data) >= 2 && data[0] == 0x1f && data[1] == 0x8b }
 
-// expander is what expanding a record needs, kept for the next one.
+// expander is what expanding a record needs.
 type expander struct {
-	zip gzip.Reader
-	buf bytes.Buffer
+	zip  gzip.Reader
+	in   bytes.Reader
+	text []byte // the record's, until the next one is expanded
 }
 
-// maxKept is the largest buffer that waits for another record: one gzip bomb must not hold memory for good.
-const maxKept = 4 << 20
-
-// gzipped decodes a gzipped record. What could be expanded is decoded even if the rest could not.
-func (r *reading) gzipped(data []byte) {
-	x, _ := r.expanders.Get().(*expander)
-	if x == nil {
-		x = new(expander)
+// expand fills text with what a record expands to, or with as much of it as there is before an error and the limit.
+//
+// Batches are decoded several at a time, but a text of more than maxKept waits until its batch is the first in the queue:
+// there is one such text at any time, whatever somebody sends.
+func (x *expander) expand(ctx context.Context, p *place, data []byte, limit int) error {
+	x.text = x.text[:0]
+	x.in.Reset(data)
+	if err := x.zip.Reset(&x.in); err != nil {
+		return fmt.Errorf("invalid gzip: %w", err)
 	}
-	broken := x.expand(data, r.maxExpanded)
-	r.document(x.buf.Bytes(), broken)
-	if x.buf.Cap() <= maxKept {
-		r.expanders.Put(x)
+	size := promised(data, limit)
+	for {
+		if len(x.text) == cap(x.text) {
+			// What the trailer promises goes at once, or the buffer and the next larger one were held together.
+			size = max(size, min(2*len(x.text), limit+1), minText)
+			if size > maxKept {
+				if err := p.await(ctx); err != nil {
+					return err
+				}
+			}
+			x.text = append(make([]byte, 0, size), x.text...)
+		}
+		n, err := x.zip.Read(x.text[len(x.text):cap(x.text)])
+		x.text = x.text[:len(x.text)+n]
+		switch {
+		case len(x.text) > limit:
+			x.text = x.text[:limit]
+			return errTooBig
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("invalid gzip: %w", err)
+		}
 	}
 }
 
-// expand fills the buffer with the text, or with as much of it as there is before an error and the limit.
-func (x *expander) expand(data []byte, limit int) error {
-	x.buf.Reset()
-	if err := x.zip.Reset(bytes.NewReader(data)); err != nil {
-		return fmt.Errorf("invalid gzip: %w", err)
+// minText is the smallest buffer for a text.
+const minText = 64 << 10
+
+// promised is the size that a gzip's trailer gives to its text (RFC 1952, ISIZE), and one byte more to meet the end in: as
+// far as that is possible (deflate makes at most 1,032 bytes of one) and allowed.
+func promised(data []byte, limit int) int {
+	if len(data) < 4 {
+		return 0
 	}
-	_, err := io.Copy(&x.buf, io.LimitReader(&x.zip, int64(limit)+1))
-	if err != nil {
-		return fmt.Errorf("invalid gzip: %w", err)
-	}
-	if x.buf.Len() > limit {
-		x.buf.Truncate(limit)
-		return errTooBig
-	}
-	return nil
+	size := int(binary.LittleEndian.Uint32(data[len(data)-4:]))
+	return min(size, 1032*len(data), limit) + 1
 }

@@ -11,13 +11,18 @@ import (
 )
 
 // LogSink writes one structured line per root call, message "root call": the record of what happened.
-type LogSink struct{ handler slog.Handler }
+type LogSink struct {
+	handler slog.Handler
+	busy    chan struct{} // holds one while a line is being written
+}
 
 // NewLogSink returns a sink that writes to the logger's handler. The lines are written whatever level the
 // handler is set to, and a handler's error is the sink's: no root call may go missing in a log setting.
-func NewLogSink(l *slog.Logger) *LogSink { return &LogSink{l.Handler()} }
+func NewLogSink(l *slog.Logger) *LogSink { return &LogSink{l.Handler(), make(chan struct{}, 1)} }
 
-// Take implements [Sink].
+// Take implements [Sink]. It returns when the line is written, or when ctx ends: a write to a pipe that nobody reads blocks
+// for ever and knows of no context, so each line is written by a goroutine of its own, one at a time. That of a write that
+// never returns stays behind, and so may the line: its batch is not done and comes again.
 func (s *LogSink) Take(ctx context.Context, f *Finding) error {
 	level := slog.LevelInfo
 	if f.Verdict != classify.ServiceInvoked {
@@ -25,7 +30,23 @@ func (s *LogSink) Take(ctx context.Context, f *Finding) error {
 	}
 	r := slog.NewRecord(time.Now(), level, "root call", 0)
 	r.AddAttrs(f.Attrs()...)
-	return s.handler.Handle(ctx, r)
+	select {
+	case s.busy <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	written := make(chan error, 1)
+	go func() {
+		err := recovered(func() error { return s.handler.Handle(ctx, r) })
+		<-s.busy
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Attrs are the finding's attributes as in the log line, in its order: every one of them always there, a

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -53,6 +54,72 @@ func TestALineThatCouldNotBeWrittenIsAnError(t *testing.T) {
 	err := sink.Take(context.Background(), finding("111122223333", classify.Unexplained, classify.SignIn, classify.High))
 	if !errors.Is(err, noSpace) {
 		t.Errorf("error %v, want the handler's", err)
+	}
+}
+
+// pipe is where lines go that nobody may be reading.
+type pipe struct {
+	open    chan struct{}
+	started chan struct{}
+	lines   []string
+}
+
+func (p *pipe) Write(line []byte) (int, error) {
+	p.started <- struct{}{}
+	<-p.open
+	p.lines = append(p.lines, string(line))
+	return len(line), nil
+}
+
+func TestAPipeThatNobodyReadsDoesNotHoldTheEndUp(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	p := &pipe{open: make(chan struct{}), started: make(chan struct{}, 9)}
+	sink := NewLogSink(slog.New(slog.NewJSONHandler(p, nil)))
+	f := finding("111122223333", classify.Unexplained, classify.SignIn, classify.High)
+	taken := make(chan error)
+	for range 2 {
+		go func() { taken <- sink.Take(ctx, f) }()
+	}
+	<-p.started
+	stop()
+	for range 2 {
+		if err := <-taken; !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want the context's", err)
+		}
+	}
+	if len(p.started) != 0 {
+		t.Error("two lines were written at once")
+	}
+	close(p.open) // a reader comes: the sink goes on
+	if err := sink.Take(t.Context(), f); err != nil || len(p.lines) != 2 {
+		t.Errorf("error %v, %d lines; want the late one and the next", err, len(p.lines))
+	}
+}
+
+func TestTakeReturnsWhenItsLineIsWritten(t *testing.T) {
+	var out bytes.Buffer
+	sink := NewLogSink(slog.New(slog.NewJSONHandler(&out, nil)))
+	for i := range 100 {
+		f := finding("111122223333", classify.Unexplained, classify.SignIn, classify.High)
+		f.SequenceNumber = fmt.Sprint("number ", i)
+		if err := sink.Take(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != i+1 || !strings.Contains(lines[i], f.SequenceNumber) {
+			t.Fatalf("after call %d there are %d lines", i, len(lines))
+		}
+	}
+}
+
+func TestAPanicInTheHandlerIsAnError(t *testing.T) {
+	over := false
+	sink := NewLogSink(slog.New(panicsOnce{slog.DiscardHandler, &over}))
+	f := finding("111122223333", classify.Unexplained, classify.SignIn, classify.High)
+	if err := sink.Take(t.Context(), f); err == nil || !strings.Contains(err.Error(), "a fault of ours") {
+		t.Errorf("error %v, want the panic", err)
+	}
+	if err := sink.Take(t.Context(), f); err != nil {
+		t.Errorf("the next line: %v", err)
 	}
 }
 

@@ -33,10 +33,16 @@ type metrics struct {
 
 	maxAccounts int
 
-	mu       sync.Mutex              // guards what follows
-	accounts map[string]bool         // those with a label value of their own
-	regions  map[string]time.Time    // newest heartbeat
-	unpushed map[[2]string]time.Time // the paging series, by account and severity
+	mu       sync.Mutex           // guards what follows
+	accounts map[string]bool      // those with a label value of their own
+	regions  map[string]time.Time // newest heartbeat
+	newest   map[series]time.Time // what the series of moments show
+}
+
+// series is one series of a gauge with two labels.
+type series struct {
+	of     *prometheus.GaugeVec
+	labels [2]string
 }
 
 func newMetrics(maxAccounts int) *metrics {
@@ -78,7 +84,7 @@ func newMetrics(maxAccounts int) *metrics {
 		maxAccounts: maxAccounts,
 		accounts:    make(map[string]bool),
 		regions:     make(map[string]time.Time),
-		unpushed:    make(map[[2]string]time.Time),
+		newest:      make(map[series]time.Time),
 	}
 	// A series that is born at 1 has no increase: each one that can be known beforehand starts at 0.
 	for _, r := range classify.Reasons() {
@@ -112,29 +118,34 @@ func (m *metrics) rootCall(f *Finding) {
 	}
 	m.events.WithLabelValues(resultRoot.String()).Inc()
 
-	account, at := m.account(f.AccountID), unixSeconds(f.Counted)
+	account := m.account(f.AccountID)
 	if account == otherAccount {
 		m.accountsOverflow.Inc()
 	}
 	m.rootCallsByAccount.WithLabelValues(account, string(f.Verdict)).Inc()
-	m.lastRootCall.WithLabelValues(account, string(f.Verdict)).Set(at)
+	m.advance(m.lastRootCall, account, string(f.Verdict), f.Counted)
 	m.raise(account, f.Severity, f.Counted)
 	if t, err := time.Parse(time.RFC3339, f.Event.EventTime.Value); err == nil {
 		m.eventDelay.Observe(max(0, f.Counted.Sub(t).Seconds())) // another host's clock may be ahead
 	}
 }
 
-// raise brings the paging series of an account up to a call counted at that moment; it never goes back.
+// raise brings the paging series of an account up to a call counted at that moment.
 func (m *metrics) raise(account string, severity classify.Severity, at time.Time) {
-	if severity == classify.None {
-		return
+	if severity != classify.None {
+		m.advance(m.lastUnpushed, account, string(severity), at)
 	}
+}
+
+// advance brings a series up to a moment. It never goes back: calls are counted by several goroutines, and restored ones
+// come in any order.
+func (m *metrics) advance(of *prometheus.GaugeVec, account, label string, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := [2]string{account, string(severity)}
-	if at.After(m.unpushed[key]) {
-		m.unpushed[key] = at
-		m.lastUnpushed.WithLabelValues(account, string(severity)).Set(unixSeconds(at))
+	key := series{of, [2]string{account, label}}
+	if at.After(m.newest[key]) {
+		m.newest[key] = at
+		of.WithLabelValues(account, label).Set(unixSeconds(at))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,6 +92,80 @@ func TestThePagingSeriesNeverGoesBackAndLeavesServicesOut(t *testing.T) {
 			t.Errorf("paging series (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A task whose clock is years ahead would silence the account for years.
+func TestACallCountedInTheFutureIsRefused(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Unix(1_790_000_000, 0)
+	r := newRig(t, Config{Sinks: []Sink{new(kept)}, Now: func() time.Time { return now }, Logger: slog.New(slog.NewJSONHandler(&out, nil))})
+	r.Raise("111122223333", classify.Critical, now.AddDate(5, 0, 0))
+	r.Raise("111122223333", classify.Critical, now.Add(maxAhead+time.Millisecond))
+	if s := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds"); len(s) != 0 || strings.Count(out.String(), `"level":"ERROR"`) != 2 {
+		t.Errorf("the series is %v, and the log %s", s, out.String())
+	}
+	if err := r.Run(t.Context(), batches{batch(rootEvent)}); err != nil {
+		t.Fatal(err)
+	}
+	r.Raise("444455556666", classify.Critical, now.Add(maxAhead)) // clocks may differ a little
+	want := map[string]float64{
+		`account_id="111122223333",severity="critical"`: unixSeconds(now),
+		`account_id="444455556666",severity="critical"`: unixSeconds(now.Add(maxAhead)),
+	}
+	if diff := cmp.Diff(want, r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")); diff != "" {
+		t.Errorf("paging series (-want +got):\n%s", diff)
+	}
+}
+
+func TestEachAccountHasItsCallsAndItsNewestOne(t *testing.T) {
+	r := newRig(t, Config{Sinks: []Sink{new(kept)}})
+	now := time.Now().Truncate(time.Millisecond)
+	call := func(account string, verdict classify.Verdict, at time.Time) {
+		f := finding(account, verdict, classify.AccessKey, classify.Critical)
+		f.Counted = at
+		r.emit.metrics.rootCall(f)
+	}
+	var calls sync.WaitGroup
+	for i := range 50 { // in any order, as the ledger answers
+		calls.Go(func() { call("111122223333", classify.Unexplained, now.Add(-time.Duration((i+25)%50)*time.Second)) })
+	}
+	calls.Wait()
+	call("111122223333", classify.Unexplained, now.Add(-time.Hour))
+	call("111122223333", classify.ServiceInvoked, now.Add(-2*time.Hour))
+	call("444455556666", classify.Unexplained, now.Add(-3*time.Hour))
+	labels := [...]string{
+		`account_id="111122223333",verdict="unexplained"`, `account_id="111122223333",verdict="service_invoked"`, `account_id="444455556666",verdict="unexplained"`,
+	}
+	counts := map[string]float64{labels[0]: 51, labels[1]: 1, labels[2]: 1}
+	if diff := cmp.Diff(counts, r.series("rootwatch_root_calls_by_account_total")); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+	newest := map[string]float64{labels[0]: unixSeconds(now), labels[1]: unixSeconds(now.Add(-2 * time.Hour)), labels[2]: unixSeconds(now.Add(-3 * time.Hour))}
+	if diff := cmp.Diff(newest, r.series("rootwatch_last_root_call_timestamp_seconds")); diff != "" {
+		t.Errorf("newest calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestACallsIDIsItsExemplar(t *testing.T) {
+	r := newRig(t, Config{Sinks: []Sink{new(kept)}})
+	if err := r.Run(t.Context(), batches{batch(rootEvent)}); err != nil {
+		t.Fatal(err)
+	}
+	families, err := r.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			for _, l := range m.GetCounter().GetExemplar().GetLabel() {
+				ids = append(ids, fmt.Sprintf("%s %s=%s", family.GetName(), l.GetName(), l.GetValue()))
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"rootwatch_root_calls_total event_id=root-1"}, ids); diff != "" {
+		t.Errorf("exemplars (-want +got):\n%s", diff)
+	}
 }
 
 // What is shown after a restart must be what was shown before, or a deploy would look like another call.

@@ -31,7 +31,8 @@ type Config struct {
 	HeartbeatRegions []string
 	// MaxAccounts is how many accounts get label values of their own. Default 5,000.
 	MaxAccounts int
-	// MaxExpanded is how many bytes a gzipped record may expand to. Default 64 MiB.
+	// MaxExpanded is how many bytes a gzipped record may expand to. Default 32 MiB: a payload of CloudWatch Logs is 1 MB
+	// at most, and the text of CloudTrail's events compresses to a tenth or so.
 	MaxExpanded int
 	// MaxEvents is how many events one record may hold. Default 100,000.
 	MaxEvents int
@@ -49,7 +50,7 @@ type Config struct {
 func (c *Config) setDefaults() {
 	orDefault(&c.DedupSize, 100_000)
 	orDefault(&c.MaxAccounts, 5_000)
-	orDefault(&c.MaxExpanded, 64<<20)
+	orDefault(&c.MaxExpanded, 32<<20)
 	orDefault(&c.MaxEvents, 100_000)
 	orDefault(&c.DecodeWorkers, runtime.GOMAXPROCS(0))
 	if c.Logger == nil {
@@ -132,9 +133,18 @@ func New(cfg Config) (*Pipeline, error) {
 	}, nil
 }
 
+// maxAhead is how far another task's clock may be ahead of this one's.
+const maxAhead = 5 * time.Minute
+
 // Raise brings the series that pages up to a call that another task has counted, or this one before it was started again: a
-// ledger remembers them. It never goes back, and may be called at any time.
+// ledger remembers them. It never goes back, and may be called at any time. A moment in the future is refused: the series
+// would stand there, and the calls until then would page nobody.
 func (p *Pipeline) Raise(accountID string, severity classify.Severity, counted time.Time) {
+	if now := p.emit.now(); counted.After(now.Add(maxAhead)) {
+		p.emit.log.Error("a root call was counted in the future and is left out of the series that pages: check the clocks of the tasks, and the ledger's item",
+			"account_id", cut(accountID, 128), "severity", severity, "counted", counted, "now", now)
+		return
+	}
 	p.emit.metrics.raise(p.emit.metrics.account(accountID), severity, counted)
 }
 
@@ -144,12 +154,16 @@ var errStopped = errors.New("pipeline has stopped: the batch was not taken")
 // Run starts the stages, lets src run until it returns, and stops them; its error is src's. When ctx ends
 // the source stops reading while the stages go on, so that what is in flight can be finished: the source
 // waits for that. What is not done when src returns is cut short, its Done is never called. No goroutine is
-// left when Run returns.
-func (p *Pipeline) Run(ctx context.Context, src Source) error {
+// left when Run returns, but of a stage that hangs in a sink or a log that minds no context: that is an error of Run's.
+func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 	stagesCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	defer running.Wait()
-	defer stop()
+	defer func() {
+		stop()
+		if !ended(&running, patience) {
+			err = errors.Join(err, errHangs)
+		}
+	}()
 
 	submitted := p.start(stagesCtx, &running)
 	return src.Run(ctx, func(ctx context.Context, b *Batch) error {
@@ -167,6 +181,28 @@ func (p *Pipeline) Run(ctx context.Context, src Source) error {
 			return errStopped
 		}
 	})
+}
+
+// errHangs is part of Run's error when the stages do not end although nothing is left for them to do: a write to a log that
+// nobody reads may block for ever, and would take the whole program's end with it.
+var errHangs = errors.New("a stage of the pipeline does not end: a sink or the log hangs")
+
+// patience is how long Run waits for its stages to end.
+const patience = 3 * time.Second
+
+// ended waits for goroutines, and says whether they ended in time.
+func ended(running *sync.WaitGroup, patience time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(patience):
+		return false
+	}
 }
 
 // start wires the stages. A channel holds one batch, so that a stage can go on while the next is busy;
@@ -187,7 +223,8 @@ type stage interface {
 }
 
 // parallel runs a stage on several workers. Batches come out in the order in which they came in: each is
-// put in the queue to the next stage before a worker has it, and waited for there.
+// put in the queue to the next stage before a worker has it, and waited for there. The first in the queue always has a
+// worker and waits for no other batch, so that those behind it may wait for its end.
 func parallel(ctx context.Context, running *sync.WaitGroup, workers int, s stage, in <-chan *Batch) <-chan *Batch {
 	work := make(chan *Batch)
 	queue := make(chan *Batch, workers)
@@ -196,14 +233,14 @@ func parallel(ctx context.Context, running *sync.WaitGroup, workers int, s stage
 		running.Go(func() {
 			for b := range each(ctx, work) {
 				if s.process(ctx, b) == nil {
-					close(b.decoded)
+					send(ctx, b.place.parts, b)
 				}
 			}
 		})
 	}
 	running.Go(func() {
 		for b := range each(ctx, in) {
-			b.decoded = make(chan struct{})
+			b.place = &place{first: make(chan struct{}), parts: make(chan *Batch, 1)}
 			if !send(ctx, queue, b) || !send(ctx, work, b) {
 				return
 			}
@@ -211,13 +248,14 @@ func parallel(ctx context.Context, running *sync.WaitGroup, workers int, s stage
 	})
 	running.Go(func() {
 		for b := range each(ctx, queue) {
-			select {
-			case <-b.decoded:
-			case <-ctx.Done():
-				return
-			}
-			if !send(ctx, out, b) {
-				return
+			close(b.place.first)
+			for part := range each(ctx, b.place.parts) {
+				if !send(ctx, out, part) {
+					return
+				}
+				if part == b {
+					break
+				}
 			}
 		}
 	})

@@ -29,3 +29,9 @@ func (r result) String() string { return resultNames[r] }
 
 // resultCounts holds a batch's events by result, until emit adds them to the metrics.
 type resultCounts [results]int
+
+func (c *resultCounts) add(other resultCounts) {
+	for r, n := range other {
+		c[r] += n
+	}
+}

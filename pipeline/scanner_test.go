@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,6 +120,15 @@ func BenchmarkDecodeAndFilter(b *testing.B) {
 		bare = append(bare, g.Bare(scantest.Ordinary))
 	}
 	file := append(append([]byte(`{"Records":[`), bytes.Join(bare, []byte(","))...), "]}"...)
+	var texts []string
+	var payloads, answers [][]byte
+	for _, event := range bare {
+		texts = append(texts, string(event))
+	}
+	for fifty := range slices.Chunk(texts, 50) { // as many as a look-up's answer has at most
+		payloads = append(payloads, []byte(logged(fifty...)))
+		answers = append(answers, []byte(lookedUp(fifty...)))
+	}
 	for _, c := range []struct {
 		name    string
 		records [][]byte
@@ -127,6 +137,8 @@ func BenchmarkDecodeAndFilter(b *testing.B) {
 		{"envelopes", wrapped, len(wrapped)},
 		{"bare", bare, len(bare)},
 		{"S3 log file", [][]byte{file}, len(bare)},
+		{"CloudWatch Logs payloads", payloads, len(bare)},
+		{"LookupEvents answers", answers, len(bare)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			cfg := &Config{Logger: slog.New(slog.DiscardHandler)}
@@ -150,6 +162,32 @@ func BenchmarkDecodeAndFilter(b *testing.B) {
 				b.Fatalf("%d events were not root's, want %d", n, c.events)
 			}
 		})
+	}
+}
+
+func TestNothingIsAllocatedForEventsThatAreNotRoots(t *testing.T) {
+	g := scantest.New(1)
+	var events []string
+	for range 20 {
+		events = append(events, string(g.Bare(scantest.Ordinary)))
+	}
+	cfg := &Config{Logger: slog.New(slog.DiscardHandler)}
+	cfg.setDefaults()
+	d, m := newDecoder(cfg), new(memory)
+	for form, data := range map[string]string{
+		"an envelope": string(g.Envelope(scantest.Ordinary)), "a bare event": events[0], "an S3 log file": inFile(events...),
+		"a CloudWatch Logs payload": logged(events...), "a LookupEvents answer": lookedUp(events...),
+	} {
+		b := batch(data)
+		record := func() { d.record(context.Background(), b, &b.Records[0], m) }
+		record() // makes room
+		allowed := 0.0
+		if form == "a CloudWatch Logs payload" {
+			allowed = 1 // its owner
+		}
+		if n := testing.AllocsPerRun(20, record); n > allowed {
+			t.Errorf("%s: %v allocations", form, n)
+		}
 	}
 }
 

@@ -1,14 +1,15 @@
 package pipeline
 
 import (
-	"strings"
+	"bytes"
+	"unicode/utf8"
 
 	"rootwatch/pipeline/scan"
 )
 
 // top is what stands at the top level of a text: enough to tell which form it has. Values are JSON texts;
 // nil means absent or null. Names are matched as encoding/json matches them, upper and lower case alike, and
-// of several members with one name the last holds.
+// of several members with one name the last holds, but for lists: each of them is judged.
 type top struct {
 	// EventBridge
 	detailType, source, account, region, time, detail []byte
@@ -17,22 +18,58 @@ type top struct {
 	eventSource, eventName     []byte
 	lookupSource, lookupName   []byte
 	cloudTrailEvent            []byte
+	identity                   []byte // as encoding/json does, a null leaves what was there before
+	eventType, eventCategory   []byte
 	messageType, owner         []byte // CloudWatch Logs
-	message                    []byte // an element of logEvents
-	logEvents, records, events *list
+	logEvents, records, events list
 }
 
 // list is an array of events.
 type list struct {
-	elements [][]byte
+	present  bool // even if it is empty
+	elements []element
 	notRoot  int // those that need no second look, left out of the elements
 }
 
-func (l *list) size() int { return len(l.elements) + l.notRoot }
+// element is an element of a list. broken means that the text breaks inside of it: only what stands whole in it counts.
+type element struct {
+	text   []byte
+	quoted []byte // the value of the member that holds the event, of elements that are such a wrapping
+	broken bool
+}
+
+// maxElements is how many elements a list that waits for another text has room for.
+const maxElements = 1024
+
+func (l *list) reset() {
+	clear(l.elements) // or they would hold on to a record that is done
+	*l = list{elements: l.elements[:0]}
+	if cap(l.elements) > maxElements {
+		l.elements = nil
+	}
+}
+
+// reset forgets a text, and keeps the memory for the next one.
+func (t *top) reset() {
+	t.logEvents.reset()
+	t.records.reset()
+	t.events.reset()
+	*t = top{logEvents: t.logEvents, records: t.records, events: t.events}
+}
+
+func (t *top) size() int {
+	n := 0
+	for _, l := range [...]*list{&t.logEvents, &t.records, &t.events} {
+		n += len(l.elements) + l.notRoot
+	}
+	return n
+}
 
 // single says whether the text is one event.
-func (t *top) single() bool { return t.detailType != nil || t.bare() }
+func (t *top) single() bool { return t.detailType != nil || t.bare() || t.insight() }
 
+// bare says whether the text is an event by itself. A record of the stream may hold anything: what is not in a list
+// of events must have both strings to be one.
 func (t *top) bare() bool {
 	if isString(t.eventSource) && isString(t.eventName) {
 		return true
@@ -41,67 +78,146 @@ func (t *top) bare() bool {
 		(isString(t.eventSource) || isString(t.lookupSource)) && (isString(t.eventName) || isString(t.lookupName))
 }
 
-// control says whether the text is CloudWatch Logs' own.
-func (t *top) control() bool { return !t.single() && textOr(t.messageType) == "CONTROL_MESSAGE" }
+// insight says whether the text is an Insight event: its source and its name stand in insightDetails (AWS CloudTrail User
+// Guide, "CloudTrail record contents for Insights events").
+func (t *top) insight() bool {
+	return (is(t.eventCategory, "Insight") || is(t.eventType, "AwsCloudTrailInsight")) && !t.many()
+}
 
-// readTop reads the top level of a text of any form. On an error t holds what stands before it, the
-// elements of a list that breaks included. Lists of more than maxElements are an error; 0 means that no list
+// many says whether there is a list in the text, or what else holds events.
+func (t *top) many() bool {
+	return t.logEvents.present || t.records.present || t.events.present || t.cloudTrailEvent != nil
+}
+
+// control says whether the text is CloudWatch Logs' own.
+func (t *top) control() bool {
+	return !t.single() && is(t.messageType, "CONTROL_MESSAGE") &&
+		!t.records.present && !t.events.present && t.cloudTrailEvent == nil
+}
+
+// readTop reads the top level of a text of any form into t. On an error t holds what stands before it, the
+// elements of a list that breaks included. More elements than maxEvents are an error; 0 means that no list
 // is looked for.
-func (r *reading) readTop(data []byte, maxElements int) (t *top, err error) {
-	t = new(top)
+func (r *reading) readTop(t *top, data []byte, maxEvents int) error {
+	t.reset()
 	w := walker{data: data, exhaustive: r.exhaustive}
 	if w.peek() != '{' {
 		if _, err := w.value(); err != nil {
-			return t, err
+			return err
 		}
-		return t, w.end()
+		return w.end()
 	}
-	err = w.object(func(key string) error {
-		if l := t.list(key); l != nil && maxElements > 0 && w.peek() == '[' {
-			*l = new(list)
-			return r.readList(&w, *l, maxElements, l == &t.records && !r.exhaustive)
+	for started := false; ; started = true {
+		key, more, err := w.member(started)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return w.end()
+		}
+		if l := t.list(key); l != nil && maxEvents > 0 && w.peek() == '[' {
+			if err := t.readList(&w, l, maxEvents); err != nil {
+				return err
+			}
+			continue
 		}
 		v, err := w.value()
 		if err != nil {
 			return err
 		}
-		if f := t.field(key); f != nil {
-			if *f = v; string(v) == "null" {
-				*f = nil
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return t, err
+		t.set(key, v)
 	}
-	return t, w.end()
 }
 
-// readList reads an array's elements. ofEvents means that each of them should be an event: those that are surely
-// not root's are only counted.
-func (r *reading) readList(w *walker, l *list, maxElements int, ofEvents bool) error {
-	return w.array(func() error {
-		if l.size() == maxElements {
+// set takes note of a member.
+func (t *top) set(key, value []byte) {
+	f := t.field(key)
+	switch {
+	case f == nil:
+	case string(value) != "null":
+		*f = value
+	case f != &t.identity:
+		*f = nil
+	}
+}
+
+// readList reads an array's elements.
+func (t *top) readList(w *walker, l *list, maxEvents int) error {
+	l.present = true
+	for started := false; ; started = true {
+		more, err := w.element(started)
+		if err != nil || !more {
+			return err
+		}
+		if t.size() == maxEvents {
 			return errTooMany
 		}
-		if ofEvents {
-			if n, v := scan.Next(w.data[w.pos:]); v == scan.NotRoot {
-				w.pos += n
+		w.peek()
+		start := w.pos
+		var quoted []byte
+		switch l {
+		case &t.records:
+			if w.notRoot() {
 				l.notRoot++
-				return nil
+				continue
 			}
+			_, err = w.value()
+		case &t.logEvents:
+			quoted, err = w.find("message")
+		default:
+			quoted, err = w.find("CloudTrailEvent")
+		}
+		switch {
+		case err == nil:
+			l.elements = append(l.elements, element{text: w.data[start:w.pos], quoted: quoted})
+		case quoted != nil:
+			l.elements = append(l.elements, element{text: w.data[start:], quoted: quoted, broken: true})
+			return err
+		default:
+			return err
+		}
+	}
+}
+
+// notRoot steps over the next value if it is an event that root surely did not make.
+func (w *walker) notRoot() bool {
+	if w.exhaustive {
+		return false
+	}
+	n, v := scan.Next(w.data[w.pos:])
+	if v != scan.NotRoot {
+		return false
+	}
+	w.pos += n
+	return true
+}
+
+// find steps over the next value. If that is an object it gives the value of one of its members, nil if that is absent or
+// null, and on an error what stands before it.
+func (w *walker) find(member string) (found []byte, err error) {
+	if w.peek() != '{' {
+		_, err := w.value()
+		return nil, err
+	}
+	for started := false; ; started = true {
+		key, more, err := w.member(started)
+		if err != nil || !more {
+			return found, err
 		}
 		v, err := w.value()
-		if err == nil {
-			l.elements = append(l.elements, v)
+		if err != nil {
+			return found, err
 		}
-		return err
-	})
+		if named(key, member) {
+			if found = v; string(v) == "null" {
+				found = nil
+			}
+		}
+	}
 }
 
 // list gives the list that a member's name means, nil for any other name.
-func (t *top) list(key string) **list {
+func (t *top) list(key []byte) *list {
 	switch {
 	case named(key, "logEvents"):
 		return &t.logEvents
@@ -114,8 +230,8 @@ func (t *top) list(key string) **list {
 }
 
 // field gives the field that a member's name means, nil for any other name.
-func (t *top) field(key string) *[]byte {
-	switch key { // LookupEvents' capitals, before case is ignored
+func (t *top) field(key []byte) *[]byte {
+	switch string(key) { // LookupEvents' capitals, before case is ignored
 	case "EventSource":
 		return &t.lookupSource
 	case "EventName":
@@ -138,28 +254,48 @@ func (t *top) field(key string) *[]byte {
 		return &t.eventSource
 	case named(key, "eventName"):
 		return &t.eventName
+	case named(key, "userIdentity"):
+		return &t.identity
+	case named(key, "eventType"):
+		return &t.eventType
+	case named(key, "eventCategory"):
+		return &t.eventCategory
 	case named(key, "cloudTrailEvent"):
 		return &t.cloudTrailEvent
 	case named(key, "messageType"):
 		return &t.messageType
 	case named(key, "owner"):
 		return &t.owner
-	case named(key, "message"):
-		return &t.message
 	}
 	return nil
 }
 
 // named says whether a member's name means a field, by the rule of encoding/json. A letter's other case may
 // take more bytes (the Kelvin sign is a K), never fewer.
-func named(key, field string) bool { return len(key) >= len(field) && strings.EqualFold(key, field) }
+func named(key []byte, field string) bool {
+	if len(key) < len(field) || key[0] < 0x80 && key[0]|0x20 != field[0]|0x20 {
+		return false
+	}
+	return string(key) == field || bytes.EqualFold(key, []byte(field))
+}
 
 func isString(value []byte) bool { return len(value) > 0 && value[0] == '"' }
+
+// is says whether a value is a string with this text.
+func is(value []byte, text string) bool {
+	if !isString(value) || len(value) < len(text)+2 {
+		return false
+	}
+	return string(value[1:len(value)-1]) == text || bytes.IndexByte(value, '\\') >= 0 && textOr(value) == text
+}
 
 // textOr is a string's value, "" for anything else.
 func textOr(value []byte) string {
 	if !isString(value) {
 		return ""
+	}
+	if plain := value[1 : len(value)-1]; bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
+		return string(plain)
 	}
 	s, err := text(value)
 	if err != nil {

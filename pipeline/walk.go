@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"strconv"
 	"unicode/utf8"
 
 	"rootwatch/pipeline/scan"
@@ -87,62 +87,47 @@ func (w *walker) value() ([]byte, error) {
 	}
 }
 
-// object steps over an object. For each member it calls field, which must step over the member's value.
-func (w *walker) object(field func(key string) error) error {
-	if !w.take('{') {
-		return w.syntax("an object")
+// member steps to the value of an object's next member and gives its name; more is false behind the last one. started
+// says whether it was called for this object before: the first call steps into it.
+func (w *walker) member(started bool) (name []byte, more bool, err error) {
+	if more, err = w.next(started, '{', '}'); err != nil || !more {
+		return nil, false, err
 	}
-	if w.take('}') {
-		return nil
+	if w.peek() != '"' {
+		return nil, false, w.syntax("a member's name")
 	}
-	for {
-		if w.peek() != '"' {
-			return w.syntax("a member's name")
-		}
-		name, err := w.value()
+	if name, err = w.value(); err != nil {
+		return nil, false, err
+	}
+	if bytes.IndexByte(name, '\\') >= 0 {
+		plain, err := text(name)
 		if err != nil {
-			return err
+			return nil, false, err
 		}
-		key := string(name[1 : len(name)-1])
-		if strings.IndexByte(key, '\\') >= 0 {
-			if key, err = text(name); err != nil {
-				return err
-			}
-		}
-		if !w.take(':') {
-			return w.syntax(`":"`)
-		}
-		if err := field(key); err != nil {
-			return err
-		}
-		if w.take('}') {
-			return nil
-		}
-		if !w.take(',') {
-			return w.syntax(`"," or "}"`)
-		}
+		name = []byte(plain)
+	} else {
+		name = name[1 : len(name)-1]
 	}
+	if !w.take(':') {
+		return nil, false, w.syntax(`":"`)
+	}
+	return name, true, nil
 }
 
-// array steps over an array. For each element it calls element, which must step over it.
-func (w *walker) array(element func() error) error {
-	if !w.take('[') {
-		return w.syntax("an array")
+// element steps to an array's next element, as member does in an object.
+func (w *walker) element(started bool) (more bool, err error) { return w.next(started, '[', ']') }
+
+// next steps over what stands before the next part of an object or array, or over its end.
+func (w *walker) next(started bool, begin, end byte) (more bool, err error) {
+	switch {
+	case !started && !w.take(begin):
+		return false, w.syntax(strconv.Quote(string(begin)))
+	case w.take(end):
+		return false, nil
+	case started && !w.take(','):
+		return false, w.syntax(`"," or ` + strconv.Quote(string(end)))
 	}
-	if w.take(']') {
-		return nil
-	}
-	for {
-		if err := element(); err != nil {
-			return err
-		}
-		if w.take(']') {
-			return nil
-		}
-		if !w.take(',') {
-			return w.syntax(`"," or "]"`)
-		}
-	}
+	return true, nil
 }
 
 // text is the value of a valid JSON string; it fails for any other value.

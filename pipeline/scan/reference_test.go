@@ -54,7 +54,7 @@ func byRoot(data []byte) (bool, error) {
 		if !strings.HasSuffix(plainText(doc.DetailType), " via CloudTrail") {
 			return false, errors.New("not CloudTrail's")
 		}
-		if source := plainText(doc.Source); !strings.HasPrefix(source, "aws.") || source == "aws." {
+		if source := plainText(doc.Source); !FromAWS(source) {
 			return false, errors.New("foreign source")
 		}
 		if record = doc.Detail; len(record) == 0 || record[0] != '{' {

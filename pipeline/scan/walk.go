@@ -11,7 +11,7 @@ type members uint16
 
 const (
 	detailType     members = 1 << iota // of the event: a string that ends in " via CloudTrail"
-	source                             // of the event: "aws." and something behind
+	source                             // of the event: AWS's, see [FromAWS]
 	detail                             // of the event: an object
 	eventSource                        // of the event: a string that is not empty
 	eventName                          // of the event: a string that is not empty

@@ -62,6 +62,26 @@ func (w *walk) spelled(name []byte, like string, member members) members {
 	return 0
 }
 
+// FromAWS says whether an envelope's source is a service of AWS: "aws." and a service's name, which PutEvents refuses to
+// everybody else (EventBridge API Reference, PutEventsRequestEntry). Sources of partners ("aws.partner/example.com/…") begin
+// in the same way, and what they send is the partner's.
+func FromAWS[T string | []byte](source T) bool {
+	const prefix, partner = "aws.", "partner"
+	if len(source) <= len(prefix) || string(source[:len(prefix)]) != prefix {
+		return false
+	}
+	service := source[len(prefix):]
+	for i := range len(service) {
+		switch c := service[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '.':
+		default:
+			return false
+		}
+	}
+	return len(service) < len(partner) || string(service[:len(partner)]) != partner ||
+		len(service) > len(partner) && service[len(partner)] != '.'
+}
+
 // expected says whether a watched member has a value that belongs to an event that root did not make.
 func expected(member members, value []byte) bool {
 	if len(value) < len(`"x"`) || value[0] != '"' || bytes.IndexByte(value, '\\') >= 0 {
@@ -72,7 +92,7 @@ func expected(member members, value []byte) bool {
 	case detailType:
 		return bytes.HasSuffix(value, []byte(" via CloudTrail"))
 	case source:
-		return len(value) > len("aws.") && string(value[:len("aws.")]) == "aws."
+		return FromAWS(value)
 	case eventSource, eventName:
 		return true
 	case identityType:

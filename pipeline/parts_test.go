@@ -1,0 +1,225 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// crowd is a record with so many small root calls, gzipped into very little.
+func crowd(from, n int) string {
+	events := make([]string, n)
+	for i := range events {
+		events[i] = fmt.Sprintf(`{"eventSource":"iam.amazonaws.com","eventName":"CreateUser","eventID":"e%07d","userIdentity":{"type":"Root","accessKeyId":"AKIAX"}}`, from+i)
+	}
+	return zipped(inFile(events...))
+}
+
+func TestALargeBatchGoesInPartsAndIsDoneOnce(t *testing.T) {
+	sink, done := new(kept), 0
+	r := newRig(t, Config{DecodeWorkers: 3, Sinks: []Sink{sink}})
+	const n = 2*partEvents + 100
+	var all batches
+	for i := range 4 {
+		b := batch(userEvent, crowd(i*n, n), "broken", crowd(i*n, 10))
+		b.Done = func() {
+			done++
+			if len(sink.ids) != done*n {
+				t.Errorf("batch %d is done after %d calls, want %d", done, len(sink.ids), done*n)
+			}
+			want := map[string]int{"root": n, "duplicate": 10, "not_root": 1, "undecodable": 1}
+			if diff := cmp.Diff(want, b.Events()); diff != "" {
+				t.Errorf("what has become of the batch (-want +got):\n%s", diff)
+			}
+			if len(b.Broken()) != 1 {
+				t.Errorf("broken: %v", b.Broken())
+			}
+		}
+		all = append(all, b)
+	}
+	if err := r.Run(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range sink.ids {
+		if want := fmt.Sprintf("e%07d", i); id != want {
+			t.Fatalf("call %d is %s, want %s", i, id, want)
+		}
+	}
+	want := map[string]int{"root": 4 * n, "duplicate": 40, "not_root": 4, "undecodable": 4}
+	if diff := cmp.Diff(want, r.events()); diff != "" || done != 4 {
+		t.Errorf("%d batches are done; events (-want +got):\n%s", done, diff)
+	}
+	if n := r.series("rootwatch_records_total")[""]; n != 16 {
+		t.Errorf("%v records are counted, want 16", n)
+	}
+}
+
+func TestABatchIsLeftBetweenItsParts(t *testing.T) {
+	var abandoned atomic.Bool
+	told := 0
+	r := newRig(t, Config{Sinks: []Sink{sinkFunc(func(context.Context, *Finding) error { told++; abandoned.Store(true); return nil })}})
+	b := batch(crowd(0, 5*partEvents))
+	b.Abandoned = abandoned.Load
+	if err := r.Run(t.Context(), batches{b}); err != nil { // it waits until the batch is given back
+		t.Fatal(err)
+	}
+	if told != partEvents || r.events()["root"] != partEvents || r.series("rootwatch_records_total")[""] != 0 {
+		t.Errorf("%d calls are told, %v are counted; want those of the first part", told, r.events())
+	}
+}
+
+// A source's deadline comes while decode waits for room.
+func TestABatchInPartsIsCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{DecodeWorkers: 2, Sinks: []Sink{sinkFunc(func(ctx context.Context, _ *Finding) error { <-ctx.Done(); return ctx.Err() })}})
+		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			for i := range 2 {
+				b := batch(crowd(i, 20*partEvents))
+				b.Done = func() { t.Error("a batch is done that was never told") }
+				if err := submit(ctx, b); err != nil {
+					return err
+				}
+			}
+			time.Sleep(time.Minute)
+			return nil
+		}))
+		if err != nil || len(r.events()) != 0 {
+			t.Errorf("error %v, counted %v; want nothing", err, r.events())
+		}
+	})
+}
+
+// liveMemory is what is reachable.
+func liveMemory() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// What somebody packs into a few hundred KB must not end the process: the batch would be read again, and end the next one.
+func TestManyRootCallsInABatchAreNotHeldAtOnce(t *testing.T) {
+	record := crowd(0, 20_000)
+	before, most, n := liveMemory(), 0, 0
+	quiet := slog.New(slog.DiscardHandler)
+	r := newRig(t, Config{DedupSize: 10, Logger: quiet, DecodeWorkers: 2, Sinks: []Sink{sinkFunc(func(context.Context, *Finding) error {
+		if n++; n%10_000 == 0 {
+			most = max(most, liveMemory()-before)
+		}
+		return nil
+	})}})
+	if err := r.Run(t.Context(), batches{batch(record, record), batch(record)}); err != nil {
+		t.Fatal(err)
+	}
+	if most > 32<<20 || most == 0 {
+		t.Errorf("%d MB were held for %d calls, want a part of them at a time", most>>20, n)
+	}
+}
+
+// Texts that do not fit into a kept buffer are expanded one at a time, those in front first, and nobody waits for ever.
+func TestOneLargeTextIsExpandedAtATime(t *testing.T) {
+	bomb := zipped(strings.Repeat(" ", 40<<20))
+	cfg := &Config{Logger: slog.New(slog.DiscardHandler)}
+	cfg.setDefaults()
+	d := newDecoder(cfg)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	in := make(chan *Batch)
+	out := parallel(ctx, &running, 4, stageFunc(func(ctx context.Context, b *Batch) error {
+		err := d.process(ctx, b)
+		select {
+		case <-b.place.first:
+		default:
+			t.Error("a large text was expanded before its batch's turn")
+		}
+		return err
+	}), in)
+	running.Go(func() {
+		for range 3 {
+			send(ctx, in, batch(bomb, crowd(0, 3*partEvents), bomb))
+		}
+	})
+	for range 3 {
+		roots := 0
+		for part := range each(ctx, out) {
+			roots += len(part.events)
+			if part.of == nil {
+				if part.counts[resultUndecodable] != 2 {
+					t.Errorf("%d texts are broken, want 2", part.counts[resultUndecodable])
+				}
+				break
+			}
+		}
+		if roots != 3*partEvents {
+			t.Errorf("%d root calls, want %d", roots, 3*partEvents)
+		}
+	}
+}
+
+func TestALargeTextWaitsForItsTurn(t *testing.T) {
+	ended, stop := context.WithCancel(t.Context())
+	stop()
+	behind, first := &place{first: make(chan struct{})}, &place{first: make(chan struct{})}
+	close(first.first)
+	small, large := []byte(zipped(strings.Repeat(" ", maxKept-1))), []byte(zipped(strings.Repeat(" ", maxKept)))
+	lying := append(large[:len(large)-4:len(large)-4], 1, 0, 0, 0)
+	for name, tt := range map[string]struct {
+		place *place
+		data  []byte
+		waits bool
+	}{
+		"a small one": {behind, small, false}, "a large one": {behind, large, true}, "a large one that says it is small": {behind, lying, true},
+		"a large one whose turn it is": {first, large, false}, "one that is alone": {nil, large, false},
+	} {
+		ctx := t.Context()
+		if tt.waits {
+			ctx = ended
+		}
+		var x expander
+		if err := x.expand(ctx, tt.place, tt.data, 32<<20); tt.waits != errors.Is(err, context.Canceled) || !tt.waits && err != nil {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func TestAGzipsTrailerPromisesASize(t *testing.T) {
+	text := strings.Repeat("x", 100_000)
+	for name, tt := range map[string]struct {
+		data  string
+		limit int
+		want  int
+	}{
+		"as it is":                     {zipped(text), 1 << 20, 100_001},
+		"the limit":                    {zipped(text), 5_000, 5_001},
+		"more than deflate could make": {"\x1f\x8b\xff\xff\xff\x7f", 1 << 40, 6*1032 + 1},
+		"no trailer":                   {"\x1f\x8b", 1 << 20, 0},
+	} {
+		if got := promised([]byte(tt.data), tt.limit); got != tt.want {
+			t.Errorf("%s: %d, want %d", name, got, tt.want)
+		}
+	}
+	for _, size := range []int{0, 1, minText - 1, minText, minText + 1, 2 * minText} { // whatever the trailer says
+		text := strings.Repeat("x", size)
+		data := []byte(zipped(text))
+		var x expander
+		if err := x.expand(t.Context(), nil, data, 1<<20); err != nil || string(x.text) != text {
+			t.Errorf("%d bytes: %d, %v", size, len(x.text), err)
+		}
+		copy(data[len(data)-4:], "\x00\x00\x00\x00")
+		if _ = x.expand(t.Context(), nil, data, 1<<20); string(x.text) != text {
+			t.Errorf("%d bytes with a lying trailer: %d", size, len(x.text))
+		}
+	}
+}
