@@ -103,10 +103,15 @@ const testKey = "arn:aws:kms:eu-central-1:111122223333:key/00000000-1111-2222-33
 
 // The bus takes events of the organisation, and of nobody else.
 func TestBusPolicy(t *testing.T) {
-	if alone := deploy(t, "central", nil).ofType("AWS::Events::EventBusPolicy"); len(alone) != 0 {
+	alone := deploy(t, "central", nil).ofType("AWS::Events::EventBusPolicy")
+	own := `{"Action":"events:PutEvents","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Resource":"att:Bus.Arn"}`
+	if got := asJSON(t, alone["AccountPolicy"]["Statement"]); len(alone) != 1 || got != own {
 		t.Errorf("without an organisation: %v", alone)
 	}
 	central := deploy(t, "central", map[string]string{"OrganizationId": "o-a1b2c3d4e5"})
+	if all := central.ofType("AWS::Events::EventBusPolicy"); len(all) != 1 {
+		t.Errorf("with an organisation: %v", all)
+	}
 	statement := central.properties("BusPolicy")["Statement"]
 	want := `{"Action":"events:PutEvents","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}},"Effect":"Allow","Principal":"*","Resource":"att:Bus.Arn"}`
 	if got := asJSON(t, statement); got != want {
@@ -172,11 +177,16 @@ func TestHeartbeat(t *testing.T) {
 		{"another account, scheduler", "999988887777", "scheduler", nil},
 		{"every account", "every-account", "scheduled-rule", []string{"HeartbeatRule"}},
 		{"none", "none", "scheduler", nil},
+		{"the default", "", "scheduled-rule", nil},
 		{"this account, scheduler", testAccount, "scheduler", []string{"HeartbeatSchedule", "Scheduler", "SchedulerHeartbeatRule"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			forwarder := deploy(t, "forwarder", forwarderParameters(map[string]string{"HeartbeatAccountId": tt.account, "HeartbeatVia": tt.via}))
+			given := forwarderParameters(map[string]string{"HeartbeatAccountId": tt.account, "HeartbeatVia": tt.via})
+			if tt.account == "" {
+				delete(given, "HeartbeatAccountId")
+			}
+			forwarder := deploy(t, "forwarder", given)
 			var got []string
 			for id := range forwarder.resources {
 				if strings.Contains(id, "Heartbeat") || id == "Scheduler" {

@@ -71,12 +71,12 @@ func TestContainerIsLockedDown(t *testing.T) {
 	}
 }
 
-// The account's default may drop lines, so the mode is said; a buffer is refused with any mode but non-blocking.
+// The account's default may drop lines, so the mode is said, and by default none is dropped; a buffer is refused with any mode but non-blocking.
 func TestLogModeIsExplicit(t *testing.T) {
-	for mode, buffer := range map[string]any{"": "25m", "non-blocking": "25m", "blocking": nil} {
+	for mode, buffer := range map[string]any{"": nil, "non-blocking": "25m", "blocking": nil} {
 		given := map[string]string{"LogMode": mode}
 		if mode == "" {
-			given, mode = nil, "non-blocking"
+			given, mode = nil, "blocking"
 		}
 		options := at(container(deploy(t, "service", serviceParameters(given))), "LogConfiguration", "Options")
 		if at(options, "mode") != mode || at(options, "max-buffer-size") != buffer {
@@ -168,7 +168,7 @@ func workerFlags(t *testing.T) map[string]bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`[fF]lag\((?:\w+, )?"([a-z.-]+)"`).FindAllStringSubmatch(string(source), -1) {
+		for _, m := range regexp.MustCompile(`(?:[fF]lag|setting)\((?:\w+, )?"([a-z.-]+)"`).FindAllStringSubmatch(string(source), -1) {
 			flags[strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(m[1]))] = true
 		}
 	}

@@ -157,17 +157,59 @@ func secondCallPages(t *testing.T, w *world) func(*testing.T) {
 // about its side: the text is neither run as a template, nor read as YAML, nor can it add lines or mentions.
 func hostileCall(t *testing.T, w *world) func(*testing.T) {
 	account := w.account()
-	labels := map[string]string{"severity": "critical", "account_id": account, "session": "2026-11-23T03:40:00Z", "verdict": "unexplained", "reason": "console_session"}
+	labels := sessionLabels(account, "2026-11-23T03:40:00Z")
+	now := time.Now()
+	w.push(t, labels, now, now.Add(time.Hour), map[string]string{
+		"summary": "Root of account " + account + " called", "event_name": "CreateAccessKey",
+		"user_agent": "agent{{{ .No.Such.Field }}} {{ template \"none\" }}\nWho: nobody\n<!channel> https://evil.example.invalid/\u2028What: nothing",
+	})
+	w.expect(t, soon(), "pager", "RootCallEvent", labels)
+	eventually(t, soon(), "the page for a person", func() bool { return len(w.receivers.read("pager", account)) > 0 })
+	page := w.receivers.read("pager", account)[0]
+	wantWords(t, page, "Who: the root user of AWS account "+account, "\n  user_agent: agent{ { { .No.Such.Field }}} { { template \"none\" }} Who: nobody ‹!channel› https: //evil.example.invalid/ What: nothing\n")
+	if strings.Contains(page.text, "{{") {
+		t.Errorf("the page has a template's action:\n%s", page.text)
+	}
+	return nil
+}
+
+// Two sessions of one account are a page each, however close; that they end is told to nobody who was paged. The end has to come
+// within the run to be seen, so here too Alertmanager is asked as a worker would.
+func twoSessions(t *testing.T, w *world) func(*testing.T) {
+	account := w.account()
+	first, second := sessionLabels(account, "2026-11-23T04:00:00Z"), sessionLabels(account, "2026-11-23T04:01:00Z")
+	began := time.Now()
+	for _, labels := range []map[string]string{first, second} {
+		w.push(t, labels, began, began.Add(time.Hour), map[string]string{"summary": "Root of account " + account + " called"})
+		w.expect(t, soon(), "pager", "RootCallEvent", labels)
+	}
+	eventually(t, soon(), "both pages for a person", func() bool { return len(w.receivers.read("pager", account)) >= 2 })
+	for _, labels := range []map[string]string{first, second} {
+		w.push(t, labels, began, time.Now(), map[string]string{"summary": "Root of account " + account + " called"})
+	}
+	w.settle(t)
+	pages := w.receivers.read("pager", account)
+	if len(pages) != 2 || pages[0].incident == pages[1].incident {
+		t.Errorf("%d events to PagerDuty for two sessions that have ended, want 2 of an incident each: %+v", len(pages), pages)
+	}
+	for key := range w.receivers.resolved() {
+		if strings.Contains(key, account) {
+			t.Errorf("told that it is over: %s", key)
+		}
+	}
+	return nil
+}
+
+func sessionLabels(account, session string) map[string]string {
+	return map[string]string{"severity": "critical", "account_id": account, "session": session, "verdict": "unexplained", "reason": "console_session"}
+}
+
+// push posts a RootCallEvent to Alertmanager.
+func (w *world) push(t *testing.T, labels map[string]string, startsAt, endsAt time.Time, annotations map[string]string) {
+	t.Helper()
 	all := maps.Clone(labels)
 	all["alertname"] = "RootCallEvent"
-	now := time.Now()
-	body, err := json.Marshal([]map[string]any{{
-		"labels": all, "startsAt": now, "endsAt": now.Add(time.Hour),
-		"annotations": map[string]string{
-			"summary": "Root of account " + account + " called", "event_name": "CreateAccessKey",
-			"user_agent": "agent{{{ .No.Such.Field }}} {{ template \"none\" }}\nWho: nobody\n<!channel>",
-		},
-	}})
+	body, err := json.Marshal([]map[string]any{{"labels": all, "startsAt": startsAt, "endsAt": endsAt, "annotations": annotations}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,12 +221,4 @@ func hostileCall(t *testing.T, w *world) func(*testing.T) {
 	if response.StatusCode != http.StatusOK {
 		t.Fatalf("Alertmanager answers %s", response.Status)
 	}
-	w.expect(t, soon(), "pager", "RootCallEvent", labels)
-	eventually(t, soon(), "the page for a person", func() bool { return len(w.receivers.read("pager", account)) > 0 })
-	page := w.receivers.read("pager", account)[0]
-	wantWords(t, page, "Who: the root user of AWS account "+account, "\n  user_agent: agent{ { { .No.Such.Field }}} { { template \"none\" }} Who: nobody ‹!channel›\n")
-	if strings.Contains(page.text, "{{") {
-		t.Errorf("the page has a template's action:\n%s", page.text)
-	}
-	return nil
 }

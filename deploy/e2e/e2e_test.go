@@ -17,6 +17,7 @@ import (
 	"flag"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +47,7 @@ var scenarios = []scenario{
 	{"a call to an account that was paged for half an hour ago pages again", secondCallPages},
 	{"a call that is delivered to two tasks pages once", deliveredTwice},
 	{"what a caller chose stays text in a pushed call's page", hostileCall},
+	{"two sessions of one account are two pages, and their end is none", twoSessions},
 	{"a region that falls silent pages, one that beats does not", silentRegion},
 	{"a forged event is the team's business", forgedEvent},
 	{"an undecodable record is the team's business", undecodableRecord},
@@ -81,6 +83,12 @@ func (w *world) audit(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, w.receivers.told()); diff != "" {
 		t.Errorf("notifications, - expected, + sent:\n%s", diff)
+	}
+	// The team alone hears that something is over.
+	for key, n := range w.receivers.resolved() {
+		if !strings.HasPrefix(key, "team ") {
+			t.Errorf("told %d times that it is over: %s", n, key)
+		}
 	}
 	w.receivers.sameByAll(t)
 	if n := w.receivers.count("dead-man"); n < 3 {

@@ -16,7 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// faster is what RootwatchDown's `for` and Alertmanager's group times are divided by; nothing becomes shorter than a second.
+// faster is what the `for` of RootwatchDown and of a silent region, and Alertmanager's group times are divided by; nothing
+// becomes shorter than a second.
 // The other `for` stay: they are as long as they are beside the windows of their expressions, and a fault that they let pass
 // would be told. repeat_interval stays, but for the dead man's: a repeated page must not look like a second one.
 const faster = 20
@@ -130,7 +131,7 @@ func overlayRules(t *testing.T, to string) {
 		for _, group := range list(file, "groups") {
 			shorten(t, group, "interval")
 			for _, rule := range list(group, "rules") {
-				if rule["alert"] == "RootwatchDown" {
+				if rule["alert"] == "RootwatchDown" || rule["alert"] == "RootwatchSilent" && rule["for"] == "1m" {
 					shorten(t, rule, "for")
 				}
 			}

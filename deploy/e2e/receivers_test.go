@@ -34,6 +34,7 @@ type notification struct {
 	by          string // webhook, pagerduty, slack or mail
 	alerts      []alert
 	title, text string
+	incident    string // PagerDuty's dedup_key: what has the same is the same page
 }
 
 type alert struct {
@@ -138,7 +139,7 @@ func readPagerDuty(_ string, body []byte) (n notification, err error) {
 	if !ok {
 		return n, fmt.Errorf("the details hold no text: %s", body)
 	}
-	n.title, n.text = p.Summary, text
+	n.title, n.text, n.incident = p.Summary, text, in.DedupKey
 	return n, nil
 }
 
@@ -170,11 +171,16 @@ func key(receiver string, labels map[string]string) string {
 
 // told counts, for each alert, the notifications in which a receiver's webhook was told that it fires. The dead man's,
 // which come for ever, are left out.
-func (r *receivers) told() map[string]int {
+func (r *receivers) told() map[string]int { return r.withStatus("firing") }
+
+// resolved counts those in which it was told that the alert is over.
+func (r *receivers) resolved() map[string]int { return r.withStatus("resolved") }
+
+func (r *receivers) withStatus(status string) map[string]int {
 	counts := make(map[string]int)
 	for _, n := range r.sent() {
 		for _, a := range n.alerts {
-			if a.Status == "firing" && n.receiver != "dead-man" {
+			if a.Status == status && n.receiver != "dead-man" {
 				counts[key(n.receiver, a.Labels)]++
 			}
 		}

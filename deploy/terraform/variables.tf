@@ -19,8 +19,9 @@ variable "regions" {
 }
 
 variable "heartbeat_account_id" {
-  description = "The member account that sends the heartbeat in each region; better not the central account."
+  description = "The member account that sends the heartbeat in each region; better not the central account. Leave it at none for the first apply, so that a heartbeat that EventBridge refuses cannot take the forwarders with it."
   type        = string
+  default     = "none"
 }
 
 variable "heartbeat_via" {

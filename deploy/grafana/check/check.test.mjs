@@ -11,6 +11,18 @@ import {isEmpty, shownRange} from './prometheus.mjs';
 const here = path => fileURLToPath(new URL(path, import.meta.url));
 const hour = {from: 1_800_000_000, to: 1_800_003_600};
 
+// The panels without a value from which on things are bad, and why.
+const neverBad = {
+  'Service-invoked root calls': 'services may act as root as often as they like',
+  'Last root calls by account': 'a row is a fact; its verdict and severity are words',
+  'Alerts firing now': 'a row is an alert, and its severity a word',
+  Records: 'traffic: too little is the heartbeat\'s business, too much is lag\'s',
+  Bytes: 'as Records',
+  'Events by result': 'the results that are bad have panels of their own',
+  Goroutines: 'how many are normal depends on the shards; a slope is what to look for',
+  Versions: 'a version is no amount',
+};
+
 describe('the dashboard', () => {
   it('gives each panel an id of its own', () => {
     const ids = dashboard.panels.flatMap(p => [p.id, ...(p.panels ?? []).map(q => q.id)]);
@@ -34,12 +46,19 @@ describe('the dashboard', () => {
     it(`says of "${panel.title}" what it means, in which unit, from when on it is bad, and what none means`, () => {
       const {defaults, overrides} = panel.fieldConfig;
       assert.ok(panel.description.length > 20);
-      assert.ok(defaults.thresholds.steps.length >= 1);
+      const steps = [defaults.thresholds, ...overrides.flatMap(o => o.properties.filter(p => p.id === 'thresholds').map(p => p.value))].map(t => t.steps.length);
+      if (panel.title in neverBad) assert.deepEqual(steps, [1], 'it has a threshold, so it does not belong on the list');
+      else assert.ok(Math.max(...steps) >= 2, 'no value is bad');
       assert.ok(defaults.noValue);
       const units = [defaults.unit, ...overrides.flatMap(o => o.properties.filter(p => p.id === 'unit').map(p => p.value))];
       assert.ok(units.some(Boolean), 'no unit');
     });
   }
+
+  it('has each panel that is never bad', () => {
+    const titles = panels().map(p => p.title);
+    for (const title of Object.keys(neverBad)) assert.ok(titles.includes(title), title);
+  });
 
   it('asks the data source that was chosen, everywhere', () => {
     for (const p of panels().filter(p => p.targets.length)) {

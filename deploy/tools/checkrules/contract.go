@@ -59,6 +59,13 @@ var values = map[string][]string{
 	"rootwatch_fetches_total result": {"ok", "throttled", "failed", "expired_iterator"},
 }
 
+// unmissable are counters of which one count is enough for an alert. increase() and its kin do not see a count that is
+// there at the first scrape, nor one over a gap that is longer than their range: no alert may stand on that.
+var unmissable = []string{
+	"rootwatch_root_calls_total", "rootwatch_root_calls_by_account_total", "rootwatch_data_loss_total",
+	"rootwatch_accounts_overflow_total", "rootwatch_alert_deliveries_total",
+}
+
 // pushed are alerts that the worker itself sends to Alertmanager: they have a runbook and no rule.
 var pushed = []string{"RootCallEvent"}
 

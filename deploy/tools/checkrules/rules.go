@@ -111,6 +111,9 @@ func checkExpr(expr parser.Expr, alert bool) []string {
 		if alert && m.typ == gauge && !inRange(above) {
 			faults = append(faults, fmt.Sprintf("reads the gauge %s at one instant only", m.name))
 		}
+		if by := growth(above); alert && by != "" && slices.Contains(unmissable, m.name) {
+			faults = append(faults, fmt.Sprintf("asks for the %s of %s, which misses what it must not", by, m.name))
+		}
 		for _, match := range sel.LabelMatchers {
 			faults = append(faults, checkMatcher(m, match)...)
 		}
@@ -126,6 +129,16 @@ func inRange(above []parser.Node) bool {
 	}
 	_, ok := above[len(above)-1].(*parser.MatrixSelector)
 	return ok
+}
+
+// growth is the function above the selector that looks at a counter's growth within its range, "" for none.
+func growth(above []parser.Node) string {
+	for _, node := range above {
+		if call, ok := node.(*parser.Call); ok && slices.Contains([]string{"increase", "rate", "irate", "delta", "idelta"}, call.Func.Name) {
+			return call.Func.Name
+		}
+	}
+	return ""
 }
 
 func checkMatcher(m metric, match *labels.Matcher) []string {

@@ -46,6 +46,8 @@ func TestCheckRule(t *testing.T) {
 		{"a selector without a name", expr(`rate({job="rootwatch"}[5m]) > 0`), `asks for ""`},
 		{"a gauge at one instant", expr(`rootwatch_shards > 1`), "at one instant only"},
 		{"a gauge at one instant of the past", expr(`rootwatch_shards offset 5m > 1`), "at one instant only"},
+		{"the increase of a counter that must not be missed", expr(`sum(increase(rootwatch_data_loss_total[1h])) > 0`), "increase of rootwatch_data_loss_total"},
+		{"the last value of a counter that must not be missed", expr(`last_over_time(rootwatch_data_loss_total[1h]) > 0`), ""},
 		{"a label that does not exist", expr(`increase(rootwatch_events_total{verdict="root"}[5m]) > 0`), "asks for the label verdict"},
 		{"a label value that does not exist", expr(`increase(rootwatch_events_total{result="forged"}[5m]) > 0`), `no value of rootwatch_events_total fits`},
 		{"a severity that does not exist", expr(`max(max_over_time(rootwatch_last_unpushed_root_call_timestamp_seconds{severity=~"urgent"}[5m])) > 0`), "fits"},
