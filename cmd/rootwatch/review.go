@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -37,7 +38,7 @@ type reviewFlags struct {
 const outputAuto = "auto"
 
 func newReviewCommand(app *kingpin.Application) command {
-	cmd := app.Command("review", "Judge the root calls in log files: S3 log files, CloudWatch Logs exports and subscription payloads, answers of `aws cloudtrail lookup-events`, EventBridge events and bare records, as JSON, JSON arrays or JSON lines, plain, gzip or zstd. Formats are found by content. Exit codes: 0; 3 with --exit-code when an unexplained root call was found; 1 when something could not be read (the rest is judged); 2 for a wrong command line.")
+	cmd := app.Command("review", "Judge the root calls in log files: S3 log files, CloudWatch Logs exports and subscription payloads, answers of `aws cloudtrail lookup-events`, EventBridge events and bare records, as JSON, JSON arrays or JSON lines, plain, gzip or zstd. Formats are found by content. Links are followed. Exit codes: 0; 3 with --exit-code when an unexplained root call was found; 1 when something could not be read or judged (the rest is); 2 for a wrong command line. Standard input with nothing in it is no error.")
 	f := &reviewFlags{stdin: os.Stdin}
 	f.register(cmd)
 	return command{cmd, f.run}
@@ -53,7 +54,7 @@ func (f *reviewFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Flag("account", "Only root calls of these accounts, separated by commas. Repeatable.").NoEnvar().PlaceHolder("ID,...").SetValue(&listFlag{&f.accounts})
 	cmd.Flag("region", "Only root calls in these regions, separated by commas. Repeatable. Sign-ins and global services are recorded in us-east-1.").NoEnvar().PlaceHolder("REGION,...").SetValue(&listFlag{&f.regions})
 	cmd.Flag("eventbridge.trusted-source", "A source of EventBridge events, besides AWS's own aws.*, whose CloudTrail events are believed. Repeatable.").PlaceHolder("SOURCE").StringsVar(&f.trustedSources)
-	cmd.Arg("path", "Files, folders with all that is below them, and - for standard input. A file in a folder that is no log of CloudTrail's is listed and left out; one that is named here is an error.").Required().StringsVar(&f.paths)
+	cmd.Arg("path", "Files, folders with all that is below them, and - for standard input. A file in a folder that is no log of CloudTrail's is listed and left out; one that is named here is an error, and so is one where a trail has its log files, or with the name of one.").Required().StringsVar(&f.paths)
 }
 
 func outputFormat(s string) (string, error) {
@@ -79,12 +80,21 @@ func timeFlag(cmd *kingpin.CmdClause, name, help string, to *time.Time, ofDay fu
 	cmd.Flag(name, help).NoEnvar().PlaceHolder("TIME").SetValue(v)
 }
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+var (
+	accountID = regexp.MustCompile(`^[0-9]{12}$`)
+	// regionName is what the names of all partitions' regions have in common, those to come included.
+	regionName = regexp.MustCompile(`^[a-z]+(-[a-z]+)+-[0-9]+$`)
+)
 
 func (f *reviewFlags) check() error {
 	for _, id := range f.accounts {
 		if !accountID.MatchString(id) {
 			return fmt.Errorf("--account %q is not an account's id of 12 digits", id)
+		}
+	}
+	for _, region := range f.regions {
+		if !regionName.MatchString(region) {
+			return fmt.Errorf("--region %q is not a region's name such as us-east-1", region)
 		}
 	}
 	if !f.since.IsZero() && !f.until.IsZero() && f.until.Before(f.since) {
@@ -103,7 +113,7 @@ func (f *reviewFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 			f.paths[i] = archive.Stdin
 		}
 	}
-	source, err := archive.New(archive.Config{Paths: f.paths, Stdin: f.stdin, Selection: selection})
+	source, err := archive.New(archive.Config{Paths: f.paths, Stdin: f.stdin, Selection: selection, Seek: f.explain})
 	if err != nil {
 		return usageError{err}
 	}
@@ -113,9 +123,14 @@ func (f *reviewFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		Format: f.format(stdout), Explain: f.explain, Wants: selection.Wants,
 		Out: stdout, Notes: stderr, Screen: screenOf(stdout), Stop: stop,
 	})
+	ledger, err := pipeline.NewMemoryLedger(reviewDedup)
+	if err != nil {
+		return err
+	}
 	line, err := pipeline.New(pipeline.Config{
-		Sinks: []pipeline.Sink{shown}, TrustedSources: f.trustedSources, DedupSize: reviewDedup,
-		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError})), // what is broken is told at the end
+		Sinks: []pipeline.Sink{shown}, TrustedSources: f.trustedSources, Ledger: shown.Watch(ledger),
+		MaxEvents: math.MaxInt,                                                                         // the source bounds what it hands over by its size
+		Logger:    slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError})), // what is broken is told at the end
 	})
 	if err != nil {
 		return usageError{err}
@@ -126,13 +141,14 @@ func (f *reviewFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	err = line.Run(reading, source)
 	progress()
-	if err != nil && shown.Failed() == nil {
-		return fmt.Errorf("interrupted, and nothing is shown: %w", err)
-	}
 	summary := source.Summary()
+	if err != nil && shown.Failed() == nil {
+		return f.interrupted(err, shown, summary, stdout, stderr)
+	}
 	if err := shown.Show(totals(summary)); err != nil {
 		return errors.Join(err, problems(summary, stderr))
 	}
+	leftOut(summary, stderr)
 	if err := problems(summary, stderr); err != nil {
 		return err
 	}
@@ -140,6 +156,20 @@ func (f *reviewFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return errUnexplained
 	}
 	return nil
+}
+
+// interrupted ends a review that was not finished. A table or a document of a part would pass for the whole; lines of JSON are
+// written already, and are ended.
+func (f *reviewFlags) interrupted(err error, shown *report.Report, summary archive.Summary, stdout, stderr io.Writer) error {
+	if f.format(stdout) != report.JSONFormat || f.explain != "" {
+		_ = problems(summary, stderr)
+		return fmt.Errorf("interrupted, and nothing is shown: %w", err)
+	}
+	sum := totals(summary)
+	sum.Interrupted = true
+	failed := shown.Show(sum)
+	_ = problems(summary, stderr)
+	return errors.Join(fmt.Errorf("interrupted, the output is incomplete: %w", err), failed)
 }
 
 // loneDash stands for the argument "-" while the command line is parsed: kingpin makes an empty one of it, and an empty one is
@@ -166,12 +196,37 @@ var errUnexplained = errors.New("an unexplained root call was found")
 // totals is the source's summary as the report shows it.
 func totals(s archive.Summary) report.Totals {
 	t := report.Totals{
-		Files: s.Files, Events: s.Events, Digests: s.Digests, FoldersSkipped: s.FoldersSkipped, DigestFolders: s.DigestFolders, Broken: len(s.Problems),
+		Files: s.Files, Events: s.Events, Digests: s.Digests, FoldersSkipped: s.FoldersSkipped, DigestFolders: s.DigestFolders, NotFiles: len(s.NotFiles),
+		Broken: len(s.Problems), Sought: s.Sought,
 	}
 	for _, p := range s.NotCloudTrail {
-		t.NotCloudTrail = append(t.NotCloudTrail, p.File)
+		if p.File != archive.Stdin {
+			t.NotCloudTrail = append(t.NotCloudTrail, p.File)
+		}
 	}
 	return t
+}
+
+// maxLeftOut is how many files of each kind that are left out are named: a home folder has thousands.
+const maxLeftOut = 20
+
+// leftOut names what is not judged and is no error.
+func leftOut(s archive.Summary, stderr io.Writer) {
+	for _, list := range []struct {
+		prefix string
+		files  []archive.Problem
+	}{{"left out: ", s.NotCloudTrail}, {"left out: ", s.NotFiles}, {"", s.Mixed}} {
+		for i, p := range list.files {
+			if i == maxLeftOut {
+				fmt.Fprintf(stderr, "… and %d more like these\n", len(list.files)-maxLeftOut)
+				break
+			}
+			if p.File == archive.Stdin {
+				p.File = "standard input"
+			}
+			fmt.Fprintln(stderr, report.Plain(p.File+": "+list.prefix+p.Reason))
+		}
+	}
 }
 
 // problems names what could not be read.
@@ -183,9 +238,9 @@ func problems(s archive.Summary, stderr io.Writer) error {
 	case 0:
 		return nil
 	case 1:
-		return errors.New("1 file or folder could not be read to the end; the rest is judged")
+		return errors.New("1 file or folder could not be judged in full; the rest is judged")
 	default:
-		return fmt.Errorf("%d files or folders could not be read to the end; the rest is judged", n)
+		return fmt.Errorf("%d files or folders could not be judged in full; the rest is judged", n)
 	}
 }
 

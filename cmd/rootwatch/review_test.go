@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,15 @@ func TestReview(t *testing.T) {
 	if err := os.WriteFile(broken, []byte(`{"Records":[{"eventSource":`), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	file := func(name, text string) string {
+		path := filepath.Join(filepath.Dir(broken), name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const user = `{"eventVersion":"1.11","userIdentity":{"type":"IAMUser"},"eventSource":"ec2.amazonaws.com","eventName":"RunInstances","eventID":"other"}`
+	other, mixed, empty := file("other.json", user), file("mixed.json", user+"\n{}\n"), file("empty.json", "")
 	harmless := filepath.Join(folder, "AWSLogs/111122223333/CloudTrail/eu-west-1")
 	for _, c := range []struct {
 		name string
@@ -87,12 +97,20 @@ func TestReview(t *testing.T) {
 		{name: "an explanation", args: []string{"--output=table", "--explain=key", folder}, out: "userIdentity.accessKeyId"},
 		{name: "an explanation as json", args: []string{"--explain=service", "--exit-code", folder}, ids: "service"},
 		{name: "an explanation of an unexplained call", args: []string{"--explain=key", "--exit-code", folder}, code: 3, ids: "key"},
-		{name: "an explanation of nothing", args: []string{"--explain=none", folder}, code: 1, err: `no root call with the event id "none" was found`},
+		{name: "an explanation of a call outside the selection", args: []string{"--explain=key", "--account=444455556666", filepath.Join(folder, "AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/02/a.json")}, code: 1,
+			err: "the call is outside the selection: account 111122223333, region us-east-1, time 2026-11-02T08:00:00Z, in "},
+		{name: "an explanation of somebody else's event", args: []string{"--explain=other", other}, code: 1, err: "but not as that of a root call"},
+		{name: "an explanation of nothing", args: []string{"--explain=none", folder}, code: 1, err: `no root call with the event id "none" was found: it is nowhere in what was read`},
 		{name: "no path", args: nil, code: 2, err: "required argument 'path' not provided"},
-		{name: "an output that does not exist", args: []string{"--output=xml", folder}, code: 2, err: `--output is "xml", want one of table, json, markdown`},
+		{name: "an output that does not exist", args: []string{"--output=xml", folder}, code: 2, err: `is "xml", want one of table, json, markdown`},
 		{name: "a time that is none", args: []string{"--since=yesterday", folder}, code: 2, err: "want a time such as"},
 		{name: "an end before the beginning", args: []string{"--since=2026-11-05", "--until=2026-11-04", folder}, code: 2, err: "--until 2026-11-04T23:59:59Z is before --since 2026-11-05T00:00:00Z"},
 		{name: "an account that is none", args: []string{"--account=1111", folder}, code: 2, err: `--account "1111" is not an account's id of 12 digits`},
+		{name: "a region that is none", args: []string{"--region=us-east1", folder}, code: 2, err: `--region "us-east1" is not a region's name`},
+		{name: "a region of a partition to come", args: []string{"--region=xy-isoz-west-12", folder}},
+		{name: "an empty file, named", args: []string{empty}, code: 1, err: "empty: nothing to judge"},
+		{name: "what is left out is told with its reason", args: []string{folder}, ids: "service key late", err: "AWSLogs/README.txt: left out: not JSON"},
+		{name: "values that are something else", args: []string{mixed}, err: "1 value in it is not CloudTrail's, and is not judged"},
 		{name: "standard input twice", args: []string{"-", "-"}, code: 2, err: "only once"},
 		{name: "an empty path", args: []string{""}, code: 2, err: "a path is empty"},
 	} {
@@ -127,6 +145,36 @@ func TestReviewReadsStandardInput(t *testing.T) {
 	}
 	if got, want := out.String(), "Read 0 events in 1 file: 0 unexplained root calls, 0 by services themselves.\n"; got != want || errs.Len() > 0 {
 		t.Errorf("%q, want %q; %s", got, want, errs.String())
+	}
+}
+
+func TestReviewOfNothingIsNoError(t *testing.T) {
+	var out, errs bytes.Buffer
+	f := &reviewFlags{paths: []string{"-"}, output: "json", stdin: strings.NewReader("\n")}
+	if err := f.run(context.Background(), &out, &errs); err != nil || out.Len() > 0 || !strings.Contains(errs.String(), "standard input: left out: empty: nothing to judge") {
+		t.Errorf("%v, %q, %q", err, out.String(), errs.String())
+	}
+}
+
+// TestReviewThatIsInterruptedEndsItsLines stops a review that waits for more: what it has found is written in whole lines.
+func TestReviewThatIsInterruptedEndsItsLines(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var out, errs bytes.Buffer
+	endless, writing := io.Pipe()
+	f := &reviewFlags{paths: []string{reviewTrail(t), "-"}, output: "json", stdin: endless}
+	go func() {
+		for range 20 { // more than is read ahead, so that the files before are judged
+			_, _ = writing.Write(bytes.Repeat([]byte("{}\n"), 100_000))
+		}
+		cancel()
+		_ = writing.Close()
+	}()
+	err := f.run(ctx, &out, &errs)
+	if err == nil || !strings.Contains(err.Error(), "interrupted, the output is incomplete") || !strings.Contains(errs.String(), "The answer is not complete: the reading was interrupted.") {
+		t.Errorf("%v; %s", err, errs.String())
+	}
+	if ids := reviewIDs(t, out.String()); ids != "service key late" {
+		t.Errorf("calls %q", ids)
 	}
 }
 

@@ -20,6 +20,8 @@ type Config struct {
 	Stdin io.Reader
 	// Selection rules out folders of a trail's layout. The zero value reads everything.
 	Selection Selection
+	// Seek is a text that is looked for, to tell of an event that is not a root call whether it is there at all. "" for none.
+	Seek string
 	// Readers is how many files are read at once. Default GOMAXPROCS.
 	Readers int
 }
@@ -112,7 +114,7 @@ func (s *Source) submit(ctx context.Context, files <-chan *file, submit func(con
 				s.release(f)
 				done.Done()
 			}
-			if err := submit(ctx, b); err != nil {
+			if err := submit(ctx, b.Batch); err != nil {
 				return err
 			}
 		}
@@ -125,8 +127,8 @@ func (s *Source) submit(ctx context.Context, files <-chan *file, submit func(con
 }
 
 // each gives what comes out of a channel until it is closed or ctx ends.
-func each(ctx context.Context, in <-chan *pipeline.Batch) func(yield func(*pipeline.Batch) bool) {
-	return func(yield func(*pipeline.Batch) bool) {
+func each(ctx context.Context, in <-chan cut) func(yield func(cut) bool) {
+	return func(yield func(cut) bool) {
 		for {
 			select {
 			case b, ok := <-in:

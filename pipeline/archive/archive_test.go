@@ -67,6 +67,11 @@ func lookedUp(events ...string) string {
 	return `{"Events":[` + joined(lookedUpOne, events...) + `],"NextToken":"t"}`
 }
 
+// loggedLine is one line of a log group as FilterLogEvents answers.
+func loggedLine(e string) string {
+	return `{"logStreamName":"s","timestamp":1790000000000,"message":` + quote(e) + `,"ingestionTime":1790000000001,"eventId":"3"}`
+}
+
 func lines(values ...string) string { return strings.Join(values, "\n") + "\n" }
 
 func exported(events ...string) string {
@@ -102,6 +107,10 @@ func forms() map[string]string {
 		"an answer of lookup-events":                      lookedUp(root1, user, root2),
 		"an answer of lookup-events, indented":            indented(lookedUp(root1, user, root2)),
 		"an answer of lookup-events, its token first":     `{"NextToken":"t",` + lookedUp(root1, user, root2)[1:],
+		"an answer of filter-log-events":                  indented(`{"events":[` + joined(loggedLine, root1, user, root2) + `],"searchedLogStreams":[]}`),
+		"an answer of get-log-events, its token first":    `{"nextForwardToken":"f/3","events":[` + joined(loggedLine, root1, user, root2) + `]}`,
+		"filter-log-events --query events":                "[" + joined(loggedLine, root1, user, root2) + "]",
+		"lines of a log group, one a line":                lines(loggedLine(root1), loggedLine(user), loggedLine(root2)),
 		"lookup-events --query Events":                    "[" + joined(lookedUpOne, root1, user, root2) + "]",
 		"lookup-events --query Events[].CloudTrailEvent":  "[" + joined(quote, root1, user, root2) + "]",
 		"the same with --output text":                     root1 + "\t" + user + "\t" + root2 + "\n",
@@ -142,15 +151,16 @@ func zstandard(s string) string {
 }
 
 var compressions = map[string]func(string) string{
-	"plain":                 same,
-	"gzip":                  gzipped,
-	"zstd":                  zstandard,
-	"gzip in gzip":          func(s string) string { return gzipped(gzipped(s)) },
-	"zstd in gzip":          func(s string) string { return gzipped(zstandard(s)) },
-	"gzip in zstd":          func(s string) string { return zstandard(gzipped(s)) },
-	"gzip in four layers":   func(s string) string { return gzipped(gzipped(gzipped(gzipped(s)))) },
-	"gzip of several parts": func(s string) string { return gzipped(s[:len(s)/2]) + gzipped(s[len(s)/2:]) },
-	"zstd of several parts": func(s string) string { return zstandard(s[:len(s)/2]) + zstandard(s[len(s)/2:]) },
+	"plain":                  same,
+	"gzip":                   gzipped,
+	"zstd":                   zstandard,
+	"gzip in gzip":           func(s string) string { return gzipped(gzipped(s)) },
+	"zstd in gzip":           func(s string) string { return gzipped(zstandard(s)) },
+	"gzip in zstd":           func(s string) string { return zstandard(gzipped(s)) },
+	"gzip in four layers":    func(s string) string { return gzipped(gzipped(gzipped(gzipped(s)))) },
+	"gzip before zero bytes": func(s string) string { return gzipped(s) + strings.Repeat("\x00", 512) },
+	"gzip of several parts":  func(s string) string { return gzipped(s[:len(s)/2]) + gzipped(s[len(s)/2:]) },
+	"zstd of several parts":  func(s string) string { return zstandard(s[:len(s)/2]) + zstandard(s[len(s)/2:]) },
 }
 
 // write makes a file of a text.
@@ -213,6 +223,10 @@ func TestFormsThatHoldNoEvent(t *testing.T) {
 		{name: "a binary file", text: "\x00\x00\x00\x01Bud1\x00", alien: "not JSON"},
 		{name: "an empty file", text: "", alien: "empty"},
 		{name: "an empty gzip file", text: gzipped(""), alien: "empty"},
+		{name: "zero bytes", text: strings.Repeat("\x00", 3000), alien: "nothing but zero bytes"},
+		{name: "a lone null", text: "null\n", alien: "JSON, but no event of CloudTrail's in it"},
+		{name: "a lone string", text: `"abc"`, alien: "JSON, but no event of CloudTrail's in it"},
+		{name: "an answer of filter-log-events, of another log group", text: `{"events":[{"timestamp":1,"message":"START RequestId"}]}`, alien: "JSON, but no event of CloudTrail's in it"},
 		{name: "white space", text: " \n ", alien: "empty"},
 		{name: "another program's JSON", text: `{"name":"x","version":1}`, alien: "JSON, but no event of CloudTrail's in it"},
 		{name: "a log of something else", text: "2026-11-02T08:00:00.000Z START RequestId\n", alien: "not JSON"},

@@ -13,7 +13,7 @@ import (
 //
 //	a JSON value           as it is
 //	a JSON array           its elements, each like a text of its own
-//	{"Records":[…]}        the elements; {"Events":[…]} of LookupEvents likewise
+//	{"Records":[…]}        the elements; {"Events":[…]} of LookupEvents and of FilterLogEvents likewise
 //	time JSON value        the value: a line of an export by CloudWatch Logs
 //
 // Any number of them may stand one behind the other, with or without white space: JSON lines, and what Firehose writes.
@@ -28,6 +28,8 @@ type cutter struct {
 	buf        []byte
 	start, end int   // what is left in buf
 	base       int64 // offset in the text of buf[0]
+	lines      int64 // line ends in the text before buf[counted]
+	counted    int
 	limit      int   // bytes that buf may grow to
 	err        error // why in has ended: io.EOF, or what broke
 }
@@ -36,10 +38,28 @@ type cutter struct {
 type pieces interface {
 	// notRoot is told of an event that root surely did not make.
 	notRoot()
-	// piece takes a value, or a broken one, for the decoder. The bytes are the cutter's.
-	piece(data []byte)
+	// piece takes a value, or a broken one, for the decoder, and where it begins. The bytes are the cutter's.
+	piece(data []byte, at spot)
 	// broken is told of a break between values.
 	broken(err error)
+}
+
+// spot is a place in a text: in bytes from 0, in lines from 1.
+type spot struct{ offset, line int64 }
+
+func (s spot) String() string { return fmt.Sprintf("byte %d of the text (line %d)", s.offset, s.line) }
+
+// spot is the place of a byte in the buffer. It may not go back.
+func (c *cutter) spot(i int) spot {
+	c.count(i)
+	return spot{c.base + int64(i), c.lines + 1}
+}
+
+func (c *cutter) count(i int) {
+	if i > c.counted {
+		c.lines += int64(bytes.Count(c.buf[c.counted:i], []byte{'\n'}))
+		c.counted = i
+	}
 }
 
 const (
@@ -76,6 +96,7 @@ func (c *cutter) more() bool {
 	}
 	behind := min(c.start, 1) // the byte before what is left says whether a line begins here
 	left := c.buf[c.start-behind : c.end]
+	c.count(c.start - behind)
 	if 2*len(left) > len(c.buf) {
 		if len(c.buf) >= c.limit {
 			return false
@@ -83,6 +104,7 @@ func (c *cutter) more() bool {
 		c.buf = make([]byte, 2*len(c.buf))
 	}
 	c.base += int64(c.start - behind)
+	c.counted -= c.start - behind
 	c.start, c.end = behind, copy(c.buf, left)
 	n, err := fill(c.in, c.buf[c.end:])
 	c.end += n
@@ -128,7 +150,7 @@ func (c *cutter) text() {
 			continue
 		}
 		if err != errTold {
-			c.out.broken(fmt.Errorf("%w, at byte %d of the text", err, c.base+int64(c.start)))
+			c.out.broken(fmt.Errorf("%w, at %s", err, c.spot(c.start)))
 		}
 		if !c.nextLine() {
 			return
@@ -148,7 +170,11 @@ func (c *cutter) unit(depth int) error {
 		return c.members()
 	}
 	data, v := c.value()
-	if v == scan.Incomplete && c.err == nil && b == '{' {
+	switch {
+	case v == scan.Incomplete && c.err == nil && b == '{':
+		return c.members()
+	case v == scan.Unsure && answersWithMessages(data):
+		c.start -= len(data)
 		return c.members()
 	}
 	return c.ended(data, v, depth > 0, quotedEvent)
@@ -179,17 +205,17 @@ func (c *cutter) ended(data []byte, v scan.Verdict, inList bool, wrap func([]byt
 		c.out.notRoot()
 		return nil
 	case scan.Unsure:
-		c.out.piece(wrap(data))
+		c.out.piece(wrap(data), c.spot(c.start-len(data)))
 		return nil
 	case scan.Incomplete:
 		if c.err == nil {
-			c.out.broken(fmt.Errorf("%w, at byte %d of the text", errTooLong, c.base+int64(c.start)))
+			c.out.broken(fmt.Errorf("%w, at %s", errTooLong, c.spot(c.start)))
 			return c.skip()
 		}
 		if line := beginning(data); line >= 0 {
 			data = data[:line] // an earlier line is cut off, and the last ones only seem to belong to it
 		}
-		c.out.piece(data)
+		c.out.piece(data, c.spot(c.start))
 		c.start += len(data)
 		return errTold
 	}
@@ -213,7 +239,7 @@ func (c *cutter) invalid(inList bool) error {
 				continue
 			}
 			if !inList || len(follows) > 0 && (follows[0] == ',' || follows[0] == ']') {
-				c.out.piece(rest[:n])
+				c.out.piece(rest[:n], c.spot(c.start))
 				c.start += n
 				return nil
 			}
@@ -221,7 +247,7 @@ func (c *cutter) invalid(inList bool) error {
 		if line < 0 && c.more() {
 			continue
 		}
-		c.out.piece(within)
+		c.out.piece(within, c.spot(c.start))
 		c.start += len(within)
 		return errTold
 	}

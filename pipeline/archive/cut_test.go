@@ -27,7 +27,7 @@ type cutOut struct {
 
 func (c *cutOut) notRoot() { c.notRoots++ }
 
-func (c *cutOut) piece(data []byte) {
+func (c *cutOut) piece(data []byte, _ spot) {
 	if c.count++; !c.forgotten {
 		c.pieces = append(c.pieces, string(bytes.Trim(data, " \t\r\n")))
 	}
@@ -69,13 +69,17 @@ func TestBrokenTexts(t *testing.T) {
 		{"a line cut off in a list", lines(`{"Records":[`+root+",", other), []string{"root-1", "root-2"}, "truncated"},
 		{"a bracket too much", inFile(root) + "}\n" + inFile(other), []string{"root-1", "root-2"}, "undecodable"},
 		{"garbage before the first line", "garbage\n" + lines(root), []string{"root-1"}, "undecodable"},
+		{"what was said before an answer of lookup-events", "Note: paging\n" + indented(lookedUp(root, user)), []string{"root-1"}, "undecodable"},
+		{"what was said before an answer of filter-log-events", "Note: paging\n" + indented(`{"events":[`+loggedLine(root)+`]}`), []string{"root-1"}, "undecodable"},
 		{"an exported line of text", exported("oops", root), []string{"root-1"}, "undecodable"},
 		{"a payload cut off", logged(root, other)[:len(logged(root))+20], []string{"root-1"}, "ends in the middle"},
 		{"a payload whose second message is broken", logged(root, bad, other), []string{"root-1", "root-2"}, "invalid"},
 		{"an answer cut off", lookedUp(root, other)[:len(lookedUp(root))+20], []string{"root-1"}, "ends in the middle"},
 		{"a list that is not closed", "[" + root, []string{"root-1"}, "truncated"},
 		{"gzip cut off", gzipped(strings.Repeat(lines(user), 200) + lines(root) + strings.Repeat(lines(user, "[]"), 200))[:400], nil, "truncated: the gzip data ends early"},
-		{"gzip with something behind it", gzipped(lines(root)) + "something behind it", []string{"root-1"}, "broken gzip data"},
+		{"gzip with something behind it", gzipped(lines(root)) + "something behind it", []string{"root-1"}, "something that is not gzip stands behind the gzip data"},
+		{"gzip with half a member behind it", gzipped(lines(root)) + gzipped(lines(other))[:5], []string{"root-1"}, "truncated: the gzip data ends early"},
+		{"a break in the forty-first line", strings.Repeat(user+"\n", 40) + "oops\n" + root, []string{"root-1"}, fmt.Sprintf("byte %d of the text (line 41)", 40*(len(user)+1))},
 		{"gzip with a wrong checksum", flipped(gzipped(lines(root)), -6), []string{"root-1"}, "broken gzip data: gzip: invalid checksum"},
 		{"zstd cut off", zstandard(lines(root))[:60], nil, "truncated: the zstd data ends early"},
 	} {
@@ -202,7 +206,7 @@ func (c *cutOut) unit(v json.RawMessage, depth int) {
 		for _, e := range elements(v) {
 			c.unit(e, depth+1)
 		}
-	case v[0] == '{' && opensList(v):
+	case v[0] == '{' && (opensList(v) || answersWithMessages(v)):
 		dec := json.NewDecoder(bytes.NewReader(v))
 		_, _ = dec.Token()
 		var p payload
@@ -236,7 +240,7 @@ func (c *cutOut) value(v json.RawMessage, wrap func([]byte) []byte) {
 		c.notRoot()
 		return
 	}
-	c.piece(wrap(v))
+	c.piece(wrap(v), spot{})
 }
 
 // FuzzCut compares the pieces of a text with those that encoding/json finds.

@@ -62,10 +62,11 @@ func (x *expander) gzip(level int, in *bufio.Reader) (io.Reader, error) {
 	if x.gzips[level] == nil {
 		x.gzips[level] = new(gzip.Reader)
 	}
-	if err := x.gzips[level].Reset(in); err != nil {
+	m := &gzipMembers{in: in, Reader: x.gzips[level]}
+	if err := m.begin(); err != nil {
 		return nil, named("gzip", err)
 	}
-	return &decoding{"gzip", x.gzips[level]}, nil
+	return &decoding{"gzip", m}, nil
 }
 
 func (x *expander) zstd(level int, in *bufio.Reader) (io.Reader, error) {
@@ -90,6 +91,69 @@ func (x *expander) close() {
 	}
 }
 
+// gzipMembers reads what gzip(1) reads: any number of members, and zero bytes behind the last one, with which tapes and
+// block devices fill up.
+type gzipMembers struct {
+	in *bufio.Reader
+	*gzip.Reader
+}
+
+// begin begins a member. The decoder would begin the next one by itself, and take for a broken one whatever stands there.
+func (m *gzipMembers) begin() error {
+	if err := m.Reset(m.in); err != nil {
+		return err
+	}
+	m.Multistream(false)
+	return nil
+}
+
+func (m *gzipMembers) Read(p []byte) (int, error) {
+	for {
+		n, err := m.Reader.Read(p)
+		switch {
+		case err != io.EOF:
+			return n, err
+		case n > 0:
+			return n, nil
+		}
+		if err := m.next(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// next goes on to the next member; io.EOF if there is none.
+func (m *gzipMembers) next() error {
+	for {
+		switch b, err := m.in.ReadByte(); {
+		case err != nil:
+			return err
+		case b == 0:
+			continue
+		}
+		if err := m.in.UnreadByte(); err != nil {
+			return err
+		}
+		if magic, _ := m.in.Peek(2); !bytes.HasPrefix([]byte{0x1f, 0x8b}, magic) { // one byte of it is a member that is cut off
+			return errBehind
+		}
+		if err := m.begin(); err != nil {
+			return early(err)
+		}
+		return nil
+	}
+}
+
+// early makes of the end of a file, where a member is due, what it is: too early.
+func early(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+var errBehind = errors.New("something that is not gzip stands behind the gzip data")
+
 // decoding names the compression in a decoder's errors.
 type decoding struct {
 	format string
@@ -105,6 +169,9 @@ func (d *decoding) Read(p []byte) (int, error) {
 }
 
 func named(format string, err error) error {
+	if err == errBehind {
+		return err
+	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return fmt.Errorf("truncated: the %s data ends early", format)
 	}

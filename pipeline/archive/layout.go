@@ -127,6 +127,21 @@ func number(parts []string, i, digits, least, most int) (int, bool) {
 	return n, err == nil && n >= least && n <= most
 }
 
+// logFileDue says whether a file in a folder of that place should be one of CloudTrail's log files, by the layout and by
+// the name that CloudTrail gives them: whatever else it holds, it was one. Files beside them (.DS_Store) have other names.
+func logFileDue(in place, name string) bool {
+	if in.digest || strings.Contains(name, "_CloudTrail-Digest_") {
+		return false
+	}
+	named := strings.Contains(name, "_CloudTrail_")
+	for _, ending := range []string{".json", ".json.gz", ".json.zst", ".gz", ".zst"} {
+		if strings.HasSuffix(name, ending) {
+			return in.region != "" || named && strings.HasPrefix(ending, ".json")
+		}
+	}
+	return false
+}
+
 func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
 
 // isRegion says whether a text looks like a region's name: words and a number, joined by "-".

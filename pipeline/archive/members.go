@@ -12,10 +12,11 @@ import (
 // maxOpening is how many bytes are looked at for the beginning of a list.
 const maxOpening = 128
 
-// opensList says whether a document begins with its list of events: {"Records":[ or {"Events":[ .
+// opensList says whether a document begins with its list of events: {"Records":[ or {"Events":[ , which is "events" in an
+// answer of CloudWatch Logs' FilterLogEvents.
 func opensList(data []byte) bool {
 	rest := bytes.TrimLeft(data[1:], " \t\r\n")
-	for _, name := range []string{`"Records"`, `"Events"`} {
+	for _, name := range []string{`"Records"`, `"Events"`, `"events"`} {
 		if !bytes.HasPrefix(rest, []byte(name)) {
 			continue
 		}
@@ -135,7 +136,7 @@ func (p *payload) note(name string, value []byte) {
 func (p *payload) list(name string) (wrap func([]byte) []byte, ok bool) {
 	switch {
 	case strings.EqualFold(name, "Records"), strings.EqualFold(name, "Events"):
-		return func(element []byte) []byte { return element }, true
+		return messageEvent, true
 	case strings.EqualFold(name, "logEvents"):
 		return p.wrap, true
 	}
@@ -157,5 +158,39 @@ func quotedEvent(value []byte) []byte {
 	if bytes.HasPrefix(value, []byte(`"{`)) {
 		return fmt.Appendf(nil, `{"CloudTrailEvent":%s}`, value)
 	}
-	return value
+	return messageEvent(value)
+}
+
+// messageEvent makes a payload of a line of a log group, as FilterLogEvents and GetLogEvents answer with: {"timestamp":…,
+// "message":"event"}. Those of other programs stay what they are.
+func messageEvent(value []byte) []byte {
+	if !holdsMessages(value) {
+		return value
+	}
+	var line struct {
+		Message, EventSource, UserIdentity, CloudTrailEvent, MessageType, Detail json.RawMessage
+	}
+	if json.Unmarshal(value, &line) != nil || len(line.Message) == 0 || line.Message[0] != '"' || !speaksOfEvents(line.Message) ||
+		line.EventSource != nil || line.UserIdentity != nil || line.CloudTrailEvent != nil || line.MessageType != nil || line.Detail != nil {
+		return value
+	}
+	return fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","logEvents":[%s]}`, value)
+}
+
+// answersWithMessages says whether a document is a whole answer with such lines, and begins with something else.
+func answersWithMessages(value []byte) bool {
+	if !holdsMessages(value) || !bytes.Contains(value, []byte(`"events"`)) {
+		return false
+	}
+	var answer struct {
+		Events                               []json.RawMessage
+		EventSource, UserIdentity, LogEvents json.RawMessage
+	}
+	return json.Unmarshal(value, &answer) == nil && len(answer.Events) > 0 &&
+		answer.EventSource == nil && answer.UserIdentity == nil && answer.LogEvents == nil
+}
+
+// holdsMessages rules out what is surely no such line or answer, without decoding it.
+func holdsMessages(value []byte) bool {
+	return value[0] == '{' && bytes.Contains(value, []byte(`"message"`)) && speaksOfEvents(value)
 }

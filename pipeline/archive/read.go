@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
-
-	"rootwatch/pipeline"
 )
 
 const (
@@ -54,17 +52,21 @@ func (r *reader) read(ctx context.Context, f *file) error {
 func (r *reader) open(ctx context.Context, f *file, read func(text io.Reader) error) error {
 	raw := r.source.cfg.Stdin
 	large := true // it may be
-	if f.path == Stdin {
+	info, err := os.Stat(f.path)
+	switch {
+	case f.path == Stdin:
 		raw = readAhead(ctx, raw) // left to itself if ctx ends: a terminal may never answer
-	} else {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		raw = readAhead(ctx, &opening{path: f.path}) // likewise: a pipe that nobody writes to does not even open
+	default:
 		opened, err := os.Open(f.path)
 		if err != nil {
 			return err
 		}
 		defer opened.Close() //nolint:errcheck // nothing was written
-		if info, err := opened.Stat(); err == nil && info.Mode().IsRegular() {
-			large = info.Size() >= largeFile
-		}
+		large = info.Size() >= largeFile
 		raw = opened
 	}
 	text, compressed, err := r.expander.open(&counted{ctx: ctx, Reader: raw, bytes: &r.source.bytes})
@@ -76,7 +78,52 @@ func (r *reader) open(ctx context.Context, f *file, read func(text io.Reader) er
 		defer a.close()
 		text = a
 	}
+	if seek := r.source.cfg.Seek; seek != "" {
+		text = &seeking{Reader: text, text: []byte(seek), found: &f.sought}
+	}
 	return read(text)
+}
+
+// opening opens a file with the first Read, and closes it with the last.
+type opening struct {
+	path string
+	file *os.File
+}
+
+func (o *opening) Read(p []byte) (n int, err error) {
+	if o.file == nil {
+		if o.file, err = os.Open(o.path); err != nil {
+			return 0, err
+		}
+	}
+	if n, err = o.file.Read(p); err != nil {
+		o.file.Close() //nolint:errcheck // nothing was written
+	}
+	return n, err
+}
+
+// seeking looks for a text in what is read.
+type seeking struct {
+	io.Reader
+	text  []byte
+	end   []byte // of what was read before: the text may begin in it
+	found *bool
+}
+
+func (s *seeking) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if *s.found || n == 0 {
+		return n, err
+	}
+	keep := len(s.text) - 1
+	s.end = append(s.end, p[:min(n, keep)]...)
+	*s.found = bytes.Contains(p[:n], s.text) || bytes.Contains(s.end, s.text)
+	if n >= keep {
+		s.end = append(s.end[:0], p[n-keep:n]...)
+	} else {
+		s.end = append(s.end[:0], s.end[max(0, len(s.end)-keep):]...)
+	}
+	return n, err
 }
 
 // text cuts the text of a file that may be CloudTrail's.
@@ -104,13 +151,29 @@ var errUTF16 = errors.New("the text is UTF-16, as PowerShell writes it; convert 
 // exported line does is read in any case, so that a broken one is noticed; another only if it speaks of events further on.
 func (c *cutter) alien() string {
 	if _, ok := c.peek(); !ok {
-		return "empty"
+		return alienEmpty
 	}
 	rest := c.atLeast(maxStamp)
-	if documentBegins(rest[stamp(rest):]) || bytes.Contains(rest, []byte(`"eventSource"`)) {
+	switch {
+	case documentBegins(rest[stamp(rest):]) || speaksOfEvents(rest):
 		return ""
+	case c.err == io.EOF && json.Valid(rest):
+		return alienJSON
+	case len(bytes.Trim(rest, "\x00")) == 0:
+		return alienZeros
 	}
-	return "not JSON"
+	return alienText
+}
+
+// speaksOfEvents says whether a text that begins as something else holds events, as they are or in strings: what a command
+// said on standard error may stand before its answer.
+func speaksOfEvents(text []byte) bool {
+	for _, sign := range []string{`"eventSource"`, `eventSource\"`, `"eventVersion"`, `eventVersion\"`, `"CloudTrailEvent"`} {
+		if bytes.Contains(text, []byte(sign)) {
+			return true
+		}
+	}
+	return false
 }
 
 // documentBegins says whether a text begins with an object, or with a list of values that may be events.
@@ -142,67 +205,4 @@ func (r *counted) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	r.bytes.Add(int64(n))
 	return n, err
-}
-
-// cutting makes batches of the pieces of a file.
-type cutting struct {
-	ctx   context.Context
-	file  *file
-	batch *pipeline.Batch
-	bytes int
-}
-
-func (c *cutting) current() *pipeline.Batch {
-	if c.batch == nil {
-		c.batch = &pipeline.Batch{File: c.file.path}
-	}
-	return c.batch
-}
-
-func (c *cutting) notRoot() { c.current().NotRoot++ }
-
-func (c *cutting) broken(err error) { c.file.fail(err) }
-
-func (c *cutting) piece(data []byte) {
-	if isDigest(data) {
-		c.file.digest = true
-		return
-	}
-	b := c.current()
-	b.Records = append(b.Records, pipeline.Record{Data: bytes.Clone(data)})
-	if c.bytes += len(data); c.bytes >= maxBatch || len(b.Records) >= maxRecords {
-		_ = c.flush() // only ctx can fail it, and then the next Read fails too
-	}
-}
-
-// flush hands the batch over to whoever submits it.
-func (c *cutting) flush() error {
-	if c.batch == nil {
-		return nil
-	}
-	c.file.hold()
-	select {
-	case c.file.batches <- c.batch:
-		c.batch, c.bytes = nil, 0
-		return nil
-	case <-c.ctx.Done():
-		return c.ctx.Err()
-	}
-}
-
-// isDigest says whether a piece is a digest file of CloudTrail's: it lists log files, and holds no event (AWS CloudTrail
-// User Guide, "CloudTrail digest file structure").
-func isDigest(data []byte) bool {
-	if !bytes.Contains(data, []byte(`"digestS3Bucket"`)) {
-		return false
-	}
-	var d struct {
-		Bucket     string          `json:"digestS3Bucket"`
-		Start      string          `json:"digestStartTime"`
-		Source     json.RawMessage `json:"eventSource"`
-		DetailType json.RawMessage `json:"detail-type"`
-		Records    json.RawMessage `json:"Records"`
-	}
-	return json.Unmarshal(data, &d) == nil && d.Bucket != "" && d.Start != "" &&
-		d.Source == nil && d.DetailType == nil && d.Records == nil
 }

@@ -5,19 +5,20 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-
-	"rootwatch/pipeline"
 )
 
 // Summary says what became of the paths.
 type Summary struct {
 	Files          int            // read, the following three included
 	Digests        int            // CloudTrail's digest files, recognised by their content
-	NotCloudTrail  []Problem      // files in folders that are something else
-	Problems       []Problem      // what could not be read, or not to its end; files named directly that are something else
+	NotCloudTrail  []Problem      // files in folders that are something else; standard input without anything in it
+	NotFiles       []Problem      // pipes, devices and sockets in folders: left out
+	Mixed          []Problem      // files that hold values that are not CloudTrail's, beside others
+	Problems       []Problem      // what could not be read, or not to its end; files that are something else and must not be
 	FoldersSkipped int            // ruled out by the selection
 	DigestFolders  int            // skipped unread
-	Events         map[string]int // all units found, by the results of rootwatch_events_total
+	Events         map[string]int // all units found, by the results of rootwatch_events_total; without those of NotCloudTrail
+	Sought         []string       // files whose text holds Config.Seek
 }
 
 // Problem is what is wrong with a file or folder.
@@ -38,7 +39,7 @@ func (p Problem) String() string {
 type summary struct {
 	mu sync.Mutex // guards all that follows: readers, the walk and the pipeline write to it
 	Summary
-	aliens, problems []placed
+	aliens, noFiles, mixed, problems, sought []placed
 }
 
 // placed is a problem with its place in the order of files.
@@ -53,6 +54,11 @@ func (s *Source) Summary() Summary {
 	defer s.summary.mu.Unlock()
 	all := s.summary.Summary
 	all.NotCloudTrail = inOrder(s.summary.aliens)
+	all.NotFiles = inOrder(s.summary.noFiles)
+	all.Mixed = inOrder(s.summary.mixed)
+	for _, p := range inOrder(s.summary.sought) {
+		all.Sought = append(all.Sought, p.File)
+	}
 	all.Problems = inOrder(s.summary.problems)
 	return all
 }
@@ -71,6 +77,12 @@ func (s *summary) problem(position int, p Problem) {
 	s.problems = append(s.problems, placed{position, p})
 }
 
+func (s *summary) noFile(position int, p Problem) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noFiles = append(s.noFiles, placed{position, p})
+}
+
 func (s *summary) skip(count *int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,11 +94,13 @@ type file struct {
 	path     string
 	position int  // among all files
 	named    bool // by the user, not found in a folder
+	trail    bool // found where a log file of CloudTrail's is due
 	// batches are made by a reader, and submitted when it is the file's turn. They are closed at its end.
-	batches chan *pipeline.Batch
+	batches chan cut
 
 	alien  string // why it is no log of CloudTrail's; set before batches are closed
 	digest bool   // likewise
+	sought bool   // likewise: Config.Seek stands in its text
 
 	mu      sync.Mutex     // guards what follows
 	pending int            // batches that are not done, and 1 until the last is submitted
@@ -111,7 +125,7 @@ func (f *faults) add(err error) {
 func newFile(path string, position int, named bool) *file {
 	return &file{
 		path: path, position: position, named: named,
-		batches: make(chan *pipeline.Batch, 2), pending: 1, events: make(map[string]int),
+		batches: make(chan cut, 2), pending: 1, events: make(map[string]int),
 	}
 }
 
@@ -128,13 +142,16 @@ func (f *file) hold() {
 }
 
 // add takes note of what became of a batch.
-func (f *file) add(b *pipeline.Batch) {
+func (f *file) add(b cut) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for result, n := range b.Events() {
 		f.events[result] += n
 	}
 	for _, err := range b.Broken() {
+		if f.decoded.first == nil {
+			err = fmt.Errorf("%w, in %s", err, b.broken())
+		}
 		f.decoded.add(err)
 	}
 }
@@ -159,25 +176,57 @@ func (s *summary) add(f *file) {
 		s.Events = make(map[string]int)
 	}
 	units := 0
-	for result, n := range f.events {
-		s.Events[result] += n
+	for _, n := range f.events {
 		units += n
 	}
-	if alien := f.events["not_cloudtrail"]; alien > 0 && alien == units {
-		f.alien = "JSON, but no event of CloudTrail's in it"
+	others := f.events["not_cloudtrail"]
+	if others > 0 && others == units {
+		f.alien = alienJSON
+	}
+	if f.sought {
+		s.sought = append(s.sought, placed{f.position, Problem{File: f.path}})
 	}
 	first := f.read.first // it names the cause, and the place
 	if first == nil {
 		first = f.decoded.first
+	}
+	for result, n := range f.events {
+		if f.alien == "" || first != nil {
+			s.Events[result] += n
+		}
 	}
 	switch {
 	case first != nil:
 		s.problems = append(s.problems, placed{f.position, Problem{f.path, first.Error(), f.read.count + f.decoded.count - 1}})
 	case f.digest && units == 0:
 		s.Digests++
+	case f.alien == alienEmpty && f.path == Stdin: // what a search has found that found nothing
+		s.aliens = append(s.aliens, placed{f.position, Problem{f.path, nothing, 0}})
+	case f.alien == alienEmpty && f.named:
+		s.problems = append(s.problems, placed{f.position, Problem{f.path, nothing, 0}})
 	case f.alien != "" && f.named:
 		s.problems = append(s.problems, placed{f.position, Problem{f.path, "not CloudTrail: " + f.alien, 0}})
+	case f.alien != "" && f.trail:
+		s.problems = append(s.problems, placed{f.position, Problem{f.path, f.alien + ", where a log file of CloudTrail's is due", 0}})
 	case f.alien != "":
 		s.aliens = append(s.aliens, placed{f.position, Problem{f.path, f.alien, 0}})
+	case others > 0:
+		s.mixed = append(s.mixed, placed{f.position, Problem{f.path, mixture(others), 0}})
 	}
+}
+
+// Why a file is no log of CloudTrail's.
+const (
+	alienEmpty = "empty"
+	alienZeros = "nothing but zero bytes"
+	alienText  = "not JSON"
+	alienJSON  = "JSON, but no event of CloudTrail's in it"
+	nothing    = "empty: nothing to judge"
+)
+
+func mixture(others int) string {
+	if others == 1 {
+		return "1 value in it is not CloudTrail's, and is not judged"
+	}
+	return fmt.Sprintf("%d values in it are not CloudTrail's, and are not judged", others)
 }

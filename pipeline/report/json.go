@@ -19,12 +19,17 @@ type JSON struct {
 }
 
 // NewJSON returns a sink that writes to w; [JSON.Flush] writes what it has kept back.
-func NewJSON(w io.Writer) *JSON { return &JSON{bufio.NewWriter(w)} }
+func NewJSON(w io.Writer) *JSON { return &JSON{bufio.NewWriterSize(w, 64<<10)} }
 
 // Take implements [pipeline.Sink].
 func (j *JSON) Take(_ context.Context, f *pipeline.Finding) error {
-	line := appendObject(nil, f.Attrs())
-	if _, err := j.w.Write(append(line, '\n')); err != nil {
+	line := append(appendObject(nil, f.Attrs()), '\n')
+	if len(line) > j.w.Available() { // whole lines only, however the program ends
+		if err := j.Flush(); err != nil {
+			return err
+		}
+	}
+	if _, err := j.w.Write(line); err != nil {
 		return fmt.Errorf("write a root call: %w", err)
 	}
 	return nil

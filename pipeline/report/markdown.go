@@ -57,11 +57,11 @@ func (s *session) markdown(out io.Writer) {
 		fmt.Fprintf(out, "- No session, from %s\n", code(s.session))
 	}
 	fmt.Fprintln(out)
-	tableRow(out, "Time", "Region", "Call", "Address", "User agent", "MFA", "Result", "Reason", "Severity")
-	tableRow(out, "---", "---", "---", "---", "---", "---", "---", "---", "---")
+	tableRow(out, "Time", "Region", "Call", "Address", "User agent", "MFA", "Result", "Reason", "Severity", "Event", "File")
+	tableRow(out, "---", "---", "---", "---", "---", "---", "---", "---", "---", "---", "---")
 	for _, c := range s.calls {
 		tableRow(out, code(c.time), code(c.region), code(strings.TrimSpace(shortSource(c.source)+" "+c.name)), code(c.address), code(c.agent),
-			code(c.mfa), code(c.result), c.reason, string(c.severity))
+			code(c.mfa), code(c.result), c.reason, string(c.severity), code(c.id), code(c.file))
 	}
 	fmt.Fprintln(out)
 }

@@ -13,6 +13,30 @@ import (
 // columns measures texts as terminals do that are not set to a language of East Asia: the same everywhere.
 var columns = runewidth.Condition{StrictEmojiNeutral: true}
 
+// width is how many columns a plain text takes. Nearly all are ASCII, and a report has millions of them.
+func width(s string) int {
+	if whole, marked := strings.CutSuffix(s, mark); ascii(whole) {
+		if marked {
+			return len(whole) + 1
+		}
+		return len(whole)
+	}
+	return columns.StringWidth(s)
+}
+
+// mark stands for what is left out.
+const mark = "…"
+
+// ascii says whether a text is made of ASCII's visible characters and blanks.
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // printable says whether a character may be shown: it has a place of its own on the line, moves nothing, and hides
 // nothing. That leaves out control characters (escape sequences, line ends), those that turn the direction of
 // writing, and what stands for broken UTF-8.
@@ -22,6 +46,9 @@ func printable(r rune, size int) bool {
 
 // plain is a text on one line of visible characters; all others are escaped as Go escapes them.
 func plain(s string) string {
+	if ascii(s) {
+		return s
+	}
 	return escape(s, func(r rune) bool { return false })
 }
 
@@ -47,17 +74,55 @@ func escape(s string, also func(rune) bool) string {
 	return b.String()
 }
 
-// fit is a plain text in at most so many columns of a terminal; what is left out is marked.
-func fit(s string, width int) string {
-	if columns.StringWidth(s) <= width {
+// cut is a text that may be kept, of maxText bytes at most: what is left out is marked, and does not stay in memory.
+func cut(s string) string {
+	if len(s) <= maxText {
 		return s
 	}
-	return columns.Truncate(s, width, "…")
+	return beginning(s, maxText-len(mark)) + mark
+}
+
+// beginning is so many bytes of a text at most, up to the end of a character.
+func beginning(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return strings.Clone(s[:n])
+}
+
+// split breaks a plain text into lines of so many columns.
+func split(s string, limit int) (lines []string) {
+	begin, used := 0, 0
+	for i, r := range s {
+		w := columns.RuneWidth(r)
+		if used+w > limit && i > begin {
+			lines = append(lines, s[begin:i])
+			begin, used = i, 0
+		}
+		used += w
+	}
+	return append(lines, s[begin:])
+}
+
+// fit is a plain text in at most so many columns of a terminal; what is left out is marked.
+func fit(s string, limit int) string {
+	switch {
+	case limit <= 0:
+		return ""
+	case width(s) <= limit:
+		return s
+	case ascii(strings.TrimSuffix(s, mark)):
+		return s[:limit-1] + mark
+	}
+	return columns.Truncate(s, limit, mark)
 }
 
 // pad fills a text up with blanks to so many columns.
-func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(0, width-columns.StringWidth(s)))
+func pad(s string, columns int) string {
+	return s + strings.Repeat(" ", max(0, columns-width(s)))
 }
 
 // code is a text in Markdown that stays a text: a code span, in which there are neither links nor markup, without the

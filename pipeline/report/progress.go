@@ -2,8 +2,8 @@ package report
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -48,28 +48,39 @@ func (p *Progress) Stop() {
 }
 
 func (p *Progress) run(ctx context.Context, w io.Writer, m Measure, after time.Duration) {
-	select {
-	case <-time.After(after):
-	case <-ctx.Done():
-		return
+	// Bars measure the rate from the beginning on, unseen. Which of them is shown depends on what there is to be read.
+	shown := &gate{Writer: w}
+	bar, spinner := newBar(shown, math.MaxInt64), newBar(shown, -1)
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	long := time.After(after)
+	for waiting := true; waiting; {
+		select {
+		case <-tick.C:
+			_, read := m.Progress()
+			_, _ = bar.Set64(read), spinner.Set64(read)
+		case <-long:
+			waiting = false
+		case <-ctx.Done():
+			return
+		}
 	}
 	files, bytes, err := m.Total(ctx)
 	if err != nil {
 		return // it has ended meanwhile
 	}
 	if bytes == 0 {
-		bytes = -1 // standard input: nobody knows
+		bar = spinner // standard input: nobody knows
+	} else {
+		_, read := m.Progress()
+		_ = bar.Set64(min(read, bytes-1)) // a bar that is once full shows nothing more
+		bar.ChangeMax64(bytes)
 	}
-	bar := progressbar.NewOptions64(bytes,
-		progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
-		progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish(), progressbar.OptionSpinnerType(14),
-		progressbar.OptionSetSpinnerChangeInterval(0)) // 0: no goroutine of its own; each Set shows it
+	shown.open = true
 	defer bar.Clear() //nolint:errcheck // the terminal is gone then
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
 	for {
 		done, read := m.Progress()
-		bar.Describe(fmt.Sprintf("%s of %s files", number(done), number(max(files, done))))
+		bar.Describe(number(done) + " of " + counted(max(files, done), "file", "files"))
 		if bytes > 0 {
 			read = min(read, bytes-1) // full is for when everything is judged, and then it goes away
 		}
@@ -80,4 +91,24 @@ func (p *Progress) run(ctx context.Context, w io.Writer, m Measure, after time.D
 			return
 		}
 	}
+}
+
+func newBar(w io.Writer, total int64) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish(), progressbar.OptionSpinnerType(14),
+		progressbar.OptionSetSpinnerChangeInterval(0)) // 0: no goroutine of its own; each Set shows it
+}
+
+// gate lets nothing through until it is opened.
+type gate struct {
+	io.Writer
+	open bool
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	if !g.open {
+		return len(p), nil
+	}
+	return g.Writer.Write(p)
 }

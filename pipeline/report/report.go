@@ -57,6 +57,7 @@ func New(cfg Config) *Report {
 func (r *Report) Take(ctx context.Context, f *pipeline.Finding) error {
 	if r.cfg.Wants != nil && !r.cfg.Wants(f) {
 		r.unselected++
+		r.explanation.leaveOut(f)
 		return nil
 	}
 	if f.Verdict == classify.ServiceInvoked {
@@ -78,6 +79,28 @@ func (r *Report) Take(ctx context.Context, f *pipeline.Finding) error {
 		r.stop.Do(r.cfg.Stop)
 	}
 	return nil
+}
+
+// Watch makes a ledger tell the report of copies: the pipeline shows them to nobody, and one of them may be the call that is to
+// be explained.
+func (r *Report) Watch(ledger pipeline.Ledger) pipeline.Ledger { return watched{ledger, r} }
+
+type watched struct {
+	pipeline.Ledger
+	report *Report
+}
+
+// Seen implements [pipeline.Ledger].
+func (w watched) Seen(f *pipeline.Finding) bool {
+	seen := w.Ledger.Seen(f)
+	switch r := w.report; {
+	case !seen:
+	case r.cfg.Wants != nil && !r.cfg.Wants(f):
+		r.explanation.leaveOut(f)
+	default:
+		r.explanation.copy(f)
+	}
+	return seen
 }
 
 // Failed is why Out has failed, nil if it has not.
@@ -117,7 +140,7 @@ func (r *Report) explain(totals Totals) error {
 		if err := r.note(totals); err != nil {
 			return err
 		}
-		return fmt.Errorf("no root call with the event id %q was found: the event is somebody else's, or not in what was read", r.cfg.Explain)
+		return fmt.Errorf("no root call with the event id %q was found: %s", r.cfg.Explain, r.explanation.missing(totals))
 	}
 	switch r.cfg.Format {
 	case TableFormat:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"rootwatch/classify"
 )
@@ -31,10 +32,14 @@ func (c *Calls) Table(w io.Writer, screen Screen, totals Totals) error {
 		fmt.Fprintln(out)
 	}
 	if left := c.unexplained - len(c.calls); left > 0 {
-		fmt.Fprintf(out, "%s more are not shown; --output=json has them all.\n\n", counted(left, "unexplained root call", "unexplained root calls"))
+		more := counted(left, "unexplained root call", "unexplained root calls") + " more are not shown; --output=json has them all."
+		for _, l := range wrap(more, screen.limit()) {
+			fmt.Fprintln(out, l)
+		}
+		fmt.Fprintln(out)
 	}
 	if len(c.services) > 0 {
-		fmt.Fprintln(out, "Made by services themselves, as root:")
+		fmt.Fprintln(out, fit("Made by services themselves, as root:", screen.limit()))
 		rows := [][]string{{"SERVICE", "CALLS", "ACCOUNTS", "REASON", "NEWEST"}}
 		for _, l := range c.invokedBy() {
 			rows = append(rows, []string{plain(l.name), number(l.calls), number(len(l.accounts)), string(l.reason), plain(l.newest)})
@@ -45,7 +50,11 @@ func (c *Calls) Table(w io.Writer, screen Screen, totals Totals) error {
 		}
 		fmt.Fprintln(out)
 	}
-	for _, line := range totals.Lines(c.unexplained, c.invoked) {
+	lines := totals.Lines(c.unexplained, c.invoked)
+	if len(c.calls) > 0 {
+		lines = append(lines, furtherOn)
+	}
+	for _, line := range lines {
 		for _, l := range wrap(line, screen.limit()) {
 			fmt.Fprintln(out, l)
 		}
@@ -55,6 +64,9 @@ func (c *Calls) Table(w io.Writer, screen Screen, totals Totals) error {
 	}
 	return nil
 }
+
+// furtherOn says how to get from the table to one call.
+const furtherOn = "Event ids and files: --output=json or --output=markdown. What was weighed for one call: --explain EVENT_ID."
 
 // title is the line above a session's calls.
 func (s *session) title() string {
@@ -83,7 +95,10 @@ var headings = []string{"TIME", "REGION", "CALL", "ADDRESS", "USER AGENT", "MFA"
 func (c *call) cells() []string {
 	cells := []string{c.time, c.region, shortSource(c.source) + " " + c.name, c.address, c.agent, c.mfa, c.result, c.reason}
 	for i, s := range cells {
-		cells[i] = orDash(plain(s))
+		if begins := beginning(s, utf8.UTFMax*widest); len(begins) < len(s) {
+			s = begins + mark
+		}
+		cells[i] = orDash(fit(plain(s), widest))
 	}
 	return cells
 }
@@ -102,7 +117,7 @@ func measure(rows [][]string) grid {
 	g := make(grid, len(rows[0]))
 	for _, r := range rows {
 		for i, cell := range r {
-			g[i] = max(g[i], columns.StringWidth(cell))
+			g[i] = max(g[i], width(cell))
 		}
 	}
 	return g
@@ -205,8 +220,8 @@ func (l layout) write(out io.Writer, cells []string) {
 func (g grid) shrink(floor grid, over int) int {
 	for ; over > 0; over-- {
 		most, spare := -1, 0
-		for i, width := range g {
-			if left := width - floor[i]; left > spare {
+		for i, columns := range g {
+			if left := columns - floor[i]; left > spare {
 				most, spare = i, left
 			}
 		}
@@ -236,13 +251,22 @@ func (s Screen) paint(severity classify.Severity, line string) string {
 }
 
 // wrap breaks a sentence into lines.
-func wrap(line string, width int) (lines []string) {
+func wrap(line string, limit int) (lines []string) {
 	rest := ""
 	for _, word := range strings.Fields(line) {
+		if width(word) > limit {
+			parts := split(word, limit)
+			if rest != "" {
+				lines = append(lines, rest)
+			}
+			lines = append(lines, parts[:len(parts)-1]...)
+			rest = parts[len(parts)-1]
+			continue
+		}
 		switch {
 		case rest == "":
 			rest = word
-		case columns.StringWidth(rest)+1+columns.StringWidth(word) > width:
+		case width(rest)+1+width(word) > limit:
 			lines = append(lines, rest)
 			rest = word
 		default:

@@ -13,8 +13,11 @@ type Totals struct {
 	NotCloudTrail  []string // files
 	FoldersSkipped int
 	DigestFolders  int
-	Broken         int // files and folders that could not be read, or not to their end
-	Unselected     int // root calls that were not asked for
+	NotFiles       int // pipes, devices and sockets
+	Broken         int // files and folders that could not be judged, or not to their end
+	Interrupted    bool
+	Unselected     int      // root calls that were not asked for
+	Sought         []string // files whose text holds the id of the event to be explained
 }
 
 // all is the number of events that were read, by anybody: what is not CloudTrail's is none.
@@ -57,6 +60,8 @@ func (t *Totals) Lines(unexplained, invoked int) []string {
 		{t.FoldersSkipped, "folder outside the selection", "folders outside the selection"},
 		{t.DigestFolders, "folder of digests", "folders of digests"},
 		{t.Digests, "digest file", "digest files"},
+		{t.NotFiles, "pipe, device or socket", "pipes, devices and sockets"},
+		{t.Events["not_cloudtrail"], "value that is not CloudTrail's", "values that are not CloudTrail's"},
 	} {
 		if p.n > 0 {
 			unread = append(unread, counted(p.n, p.one, p.many))
@@ -76,7 +81,10 @@ func (t *Totals) Lines(unexplained, invoked int) []string {
 		lines = append(lines, "Events from a foreign source claim to be CloudTrail's and were put on a bus by somebody else: they are not judged, unless --eventbridge.trusted-source names their source.")
 	}
 	if t.Broken > 0 {
-		lines = append(lines, "The answer is not complete: "+counted(t.Broken, "file or folder", "files or folders")+" could not be read to the end.")
+		lines = append(lines, "The answer is not complete: "+counted(t.Broken, "file or folder", "files or folders")+" could not be judged in full.")
+	}
+	if t.Interrupted {
+		lines = append(lines, "The answer is not complete: the reading was interrupted.")
 	}
 	return lines
 }
