@@ -85,7 +85,8 @@ func (r *reading) whole(data []byte, t *top) error {
 	switch {
 	case t.detailType != nil:
 		r.eventBridge(t)
-	case t.single():
+	case t.single(), r.batch.File != "" && t.identity != nil && !t.many():
+		// What comes out of a log file stood in a list there: see one.
 		r.event(data, r.owner)
 	case t.control():
 		r.count(resultNotCloudTrail) // CloudWatch Logs tries whether the stream can be reached

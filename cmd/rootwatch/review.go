@@ -53,7 +53,7 @@ func (f *reviewFlags) register(cmd *kingpin.CmdClause) {
 	timeFlag(cmd, "until", "Only root calls up to this time, or to the end of this day. Folders that begin more than a day later are not read: a call that CloudTrail delivered still later is not found.", &f.until, dayEnds)
 	cmd.Flag("account", "Only root calls of these accounts, separated by commas. Repeatable.").NoEnvar().PlaceHolder("ID,...").SetValue(&listFlag{&f.accounts})
 	cmd.Flag("region", "Only root calls in these regions, separated by commas. Repeatable. Sign-ins and global services are recorded in us-east-1.").NoEnvar().PlaceHolder("REGION,...").SetValue(&listFlag{&f.regions})
-	cmd.Flag("eventbridge.trusted-source", "A source of EventBridge events, besides AWS's own aws.*, whose CloudTrail events are believed. Repeatable.").PlaceHolder("SOURCE").StringsVar(&f.trustedSources)
+	cmd.Flag("eventbridge.trusted-source", "Sources of EventBridge events, besides AWS's own aws.*, whose CloudTrail events are believed, separated by commas. Repeatable.").PlaceHolder("SOURCE,...").SetValue(&listFlag{&f.trustedSources})
 	cmd.Arg("path", "Files, folders with all that is below them, and - for standard input. A file in a folder that is no log of CloudTrail's is listed and left out; one that is named here is an error, and so is one where a trail has its log files, or with the name of one.").Required().StringsVar(&f.paths)
 }
 

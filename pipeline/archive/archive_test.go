@@ -206,6 +206,21 @@ func TestEveryFormIsReadInEveryCompression(t *testing.T) {
 	}
 }
 
+// A root call that lacks another member must not vanish: in a log file an identity is enough, as it is in an envelope.
+func TestAnIdentityAloneIsAnEventInALogFile(t *testing.T) {
+	const call = `{"eventID":"root-1","userIdentity":{"type":"Root","accountId":"111122223333"}}`
+	for form, text := range map[string]string{
+		"an S3 log file": `{"Records":[` + call + `]}`,
+		"JSON lines":     call + "\n",
+		"a list":         "[" + call + "]",
+	} {
+		findings, summary := reviewed(t, Config{Paths: []string{write(t, t.TempDir(), "file", text)}})
+		if diff := cmp.Diff([]string{"root-1"}, ids(findings)); diff != "" || len(summary.Problems) > 0 {
+			t.Errorf("%s: %v %v\n%s", form, summary.Events, summary.Problems, diff)
+		}
+	}
+}
+
 func TestFormsThatHoldNoEvent(t *testing.T) {
 	folder := t.TempDir()
 	digest := `{"awsAccountId":"111122223333","digestStartTime":"2026-11-02T08:00:00Z","digestEndTime":"2026-11-02T09:00:00Z","digestS3Bucket":"b","digestS3Object":"o","logFiles":[]}`
