@@ -209,7 +209,9 @@ func (c *Calls) sessions() []*session {
 		}
 	}
 	for _, s := range list {
-		byAccount[s.account] = append(byAccount[s.account], s)
+		if s.started() != "" || len(s.keys()) > 0 { // calls from one address alone are no session that somebody opened
+			byAccount[s.account] = append(byAccount[s.account], s)
+		}
 	}
 	for _, sessions := range byAccount {
 		slices.SortStableFunc(sessions, func(a, b *session) int { return a.start.Compare(b.start) })

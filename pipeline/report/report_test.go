@@ -243,6 +243,7 @@ func TestSignInsBelongToTheSessionThatTheyOpen(t *testing.T) {
 		{"five minutes before", []string{call("call", "2026-11-02T08:30:00Z", "2026-11-02T08:05:00Z"), signIn("in", "2026-11-02T08:00:00Z")}, "in call"},
 		{"more than five minutes before", []string{call("call", "2026-11-02T08:30:00Z", "2026-11-02T08:05:01Z"), signIn("in", "2026-11-02T08:00:00Z")}, "in; call"},
 		{"after the session has begun", []string{call("call", "2026-11-02T08:30:00Z", "2026-11-02T08:00:00Z"), signIn("in", "2026-11-02T08:00:01Z")}, "in; call"},
+		{"before calls of no session", []string{record("call", "2026-11-02T08:00:10Z", "rds", "ModifyDBInstance", "AWS Internal", "AWS Internal", "", ""), signIn("in", "2026-11-02T08:00:00Z")}, "in; call"},
 		{"before two sessions: the first", []string{call("late", "2026-11-02T08:30:00Z", "2026-11-02T08:02:00Z"), call("soon", "2026-11-02T08:40:00Z", "2026-11-02T08:01:00Z"), signIn("in", "2026-11-02T08:00:00Z")}, "in soon; late"},
 		{"several, one session", []string{signIn("a", "2026-11-02T08:00:00Z"), signIn("b", "2026-11-02T08:00:20Z"), call("call", "2026-11-02T08:30:00Z", "2026-11-02T08:00:30Z")}, "a b call"},
 		{"another account's session", []string{strings.ReplaceAll(call("call", "2026-11-02T08:00:01Z", "2026-11-02T08:00:01Z"), "111122223333", "444455556666"), signIn("in", "2026-11-02T08:00:00Z")}, "in; call"},
