@@ -106,7 +106,7 @@ func (c *coordinator) listen(ctx context.Context) {
 	}
 	c.log.Error("Kinesis does not answer with records: the leases are given up, for others to read", "leases", len(held),
 		"for", silence.Round(time.Second).String(), "stream", c.stream.String(), "region", c.region, "err", err)
-	c.setDeaf(fmt.Errorf("Kinesis gives no records of stream %s in region %s: %w", c.stream, c.region, err))
+	c.setDeaf(fmt.Errorf("no records from Kinesis for stream %s in region %s: %w", c.stream, c.region, err))
 	for _, t := range held {
 		c.wind(t, errUnread)
 	}

@@ -49,7 +49,7 @@ func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 					t.Errorf("%d shards are held by the worker that can read", held)
 				}
 				said := a.logs.lines("level=ERROR", "Kinesis does not answer with records", "stream="+testStream, "region=us-east-1")
-				if len(said) != 1 || a.Ready() == nil || !strings.Contains(a.Ready().Error(), "gives no records") {
+				if len(said) != 1 || a.Ready() == nil || !strings.Contains(a.Ready().Error(), "no records from Kinesis") {
 					t.Errorf("it is not said: %q, ready %v", said, a.Ready())
 				}
 				pass(t, 10*time.Minute)

@@ -283,9 +283,9 @@ func TestABodyThatIsTooLargeIsNotCut(t *testing.T) {
 	const limit = 24 << 20
 	call := `{"StreamName":"events"}`
 	padded := func(size int) io.Reader { return strings.NewReader(call + strings.Repeat(" ", size-len(call))) }
-	status, answer := b.post("Kinesis_20131202.DescribeStream", padded(limit))
+	status, _ := b.post("Kinesis_20131202.DescribeStream", padded(limit))
 	b.equal("status at the limit", status, http.StatusOK)
-	status, answer = b.post("Kinesis_20131202.DescribeStream", padded(limit+1))
+	status, answer := b.post("Kinesis_20131202.DescribeStream", padded(limit+1))
 	b.equal("status above the limit", status, http.StatusRequestEntityTooLarge)
 	b.equal("named", strings.Contains(answer, "RequestEntityTooLargeException"), true)
 }
