@@ -103,6 +103,8 @@ func exitAfter(ctx context.Context, d time.Duration) (stop func()) {
 	unhook := context.AfterFunc(ctx, func() {
 		select {
 		case <-time.After(d):
+			go fmt.Fprintf(os.Stderr, "rootwatch: not stopped %s after the signal: the process ends as it is\n", d) // it may hang, too
+			time.Sleep(10 * time.Millisecond)
 			os.Exit(exitFailed)
 		case <-over:
 		}

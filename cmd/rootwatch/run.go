@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"rootwatch/pipeline"
 	"rootwatch/pipeline/dynamo"
@@ -114,8 +116,9 @@ func (f *runFlags) nameLedger() error {
 // ledgerSuffix is added to the application's name for the ledger's table.
 const ledgerSuffix = "-findings"
 
-// credentialsTimeout bounds the search for credentials: on a host that is not AWS's, it ends at a metadata service that is not there.
-const credentialsTimeout = 10 * time.Second
+// credentialsTimeout bounds the search for credentials. A program that gives some (credential_process) may take its time; a
+// metadata service that is not there is given up within seconds.
+const credentialsTimeout = time.Minute
 
 // findCredentials looks for credentials before anything is asked of AWS: an error of the first call would be about that call.
 func findCredentials(ctx context.Context, c aws.Config) error {
@@ -124,10 +127,18 @@ func findCredentials(ctx context.Context, c aws.Config) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, credentialsTimeout)
 	defer cancel()
-	if _, err := c.Credentials.Retrieve(ctx); err != nil {
+	wait := dynamo.Backoff(5 * time.Second)
+	for {
+		_, err := c.Credentials.Retrieve(ctx)
+		if err == nil {
+			return nil
+		}
+		var unsent *smithyhttp.RequestSendError
+		if dynamo.Healing(err) && !errors.As(err, &unsent) && dynamo.Sleep(ctx, wait.NextBackOff()) == nil {
+			continue // whoever gives them has said that it cannot now
+		}
 		return fmt.Errorf("there are no AWS credentials: give the task or instance a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY: %w", oneLine(err))
 	}
-	return nil
 }
 
 // regionOf returns the region in a stream's ARN, "" for a name.

@@ -158,6 +158,7 @@ func TestTheEstimateOfAnAnswerFollowsWhatTheShardHasGiven(t *testing.T) {
 			least, most int64
 		}{
 			"nothing known: a full answer":                {fetchState{}, 10_000, most, most},
+			"nothing known, one record: the largest one":  {fetchState{}, 1, 2 << 20, 3 << 20},
 			"far behind, size unknown: a full answer":     {fetchState{answered: now, behind: time.Hour}, 10_000, most, most},
 			"far behind, small records, few of them":      {fetchState{answered: now, behind: time.Hour, largest: 2000}, 1000, 7_000_000, 8_000_000},
 			"far behind, small records, as many as can":   {fetchState{answered: now, behind: time.Hour, largest: 2000}, 10_000, most, most},
@@ -178,9 +179,13 @@ func TestFetchesOfManyShardsKeepToTheBudget(t *testing.T) {
 		const total = 16 << 20
 		c := newCloud(t, 16, kinesistest.Options{})
 		for _, id := range c.openShards() {
-			c.putData(id, make([]byte, 100_000))
+			c.putData(id, make([]byte, 300)) // small: the first says nothing of those behind it
+			for range 10 {
+				c.putData(id, make([]byte, 100_000))
+			}
 		}
 		c.put(1600)
+		const all = 1600 + 16*11
 		h := hold{on: true}
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.FetchMemory = total }, submit: h.submit})
 		var highest float64
@@ -188,12 +193,12 @@ func TestFetchesOfManyShardsKeepToTheBudget(t *testing.T) {
 			pass(t, 100*time.Millisecond)
 			highest = max(highest, r.metric("rootwatch_fetch_memory_bytes", ""))
 			h.finish()
-			if len(r.records()) == 1616 {
+			if len(r.records()) == all {
 				break
 			}
 		}
-		if n := len(r.records()); n != 1616 {
-			t.Errorf("%d of 1616 records are read", n)
+		if n := len(r.records()); n != all {
+			t.Errorf("%d of %d records are read", n, all)
 		}
 		if highest > total || highest == 0 {
 			t.Errorf("%v bytes were reserved at the most, allowed are %d", highest, total)

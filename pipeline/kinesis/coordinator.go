@@ -32,7 +32,7 @@ type coordinator struct {
 	first     firstStart
 	fromFirst bool                        // start is the first start
 	recreate  func(context.Context) error // makes a vanished lease table anew
-	silence   func() (time.Duration, error)
+	hearing   *hearing
 	probe     func(ctx context.Context, shardID string) error
 	metrics   *metrics
 	log       *slog.Logger
@@ -55,8 +55,8 @@ type coordinator struct {
 	lastList  time.Time
 	missing   map[string]time.Time // leases whose shard is not listed, since when
 	freeSince map[string]time.Time // shards left to others because we have our share
-	claims    map[string]bool      // leases that we have asked for
-	deaf      bool                 // Kinesis gives us no records: no lease is taken
+	claims    map[string]time.Time // leases that we have asked for, since when
+	deaf      deafness             // Kinesis gives us no records: no lease is taken
 	listError error                // of the last ListShards: shards is older than the leases then
 }
 
@@ -70,7 +70,7 @@ type sighting struct {
 func newCoordinator() *coordinator {
 	return &coordinator{
 		kicked: make(chan struct{}, 1), resting: make(map[string]time.Time), seen: make(map[string]*sighting),
-		missing: make(map[string]time.Time), freeSince: make(map[string]time.Time), claims: make(map[string]bool),
+		missing: make(map[string]time.Time), freeSince: make(map[string]time.Time), claims: make(map[string]time.Time),
 	}
 }
 
@@ -192,6 +192,9 @@ func (c *coordinator) look(ctx context.Context) error {
 	}
 	now := time.Now()
 	c.sight(view, now)
+	maps.DeleteFunc(c.claims, func(id string, asked time.Time) bool { // an old one that is not there was granted, or refused
+		return (view[id] == nil || view[id].claim != c.table.me) && now.Sub(asked) > 2*c.table.timeout
+	})
 	open := 0
 	listed := make([]awstypes.Shard, 0, len(c.shards))
 	for id, s := range c.shards {
@@ -275,11 +278,11 @@ func (c *coordinator) decide(ctx context.Context) (restless bool) {
 			}
 		}
 	}
-	if c.deaf || c.first.waits() {
+	if c.deaf.now || c.first.waits() {
 		c.mu.Lock()
 		c.wanted = len(free)
 		c.mu.Unlock()
-		return !c.deaf
+		return !c.deaf.now
 	}
 	total := len(free)
 	for _, n := range load {
@@ -400,6 +403,7 @@ func (c *coordinator) ask(ctx context.Context, theirs []string, load map[string]
 		}
 		id := theirs[i]
 		theirs = slices.Delete(theirs, i, i+1)
+		c.claims[id] = time.Now() // before it is sent: its answer may be lost
 		if err := c.table.claim(ctx, c.view[id]); err != nil {
 			if !errors.Is(err, errFenced) {
 				c.metrics.tableFailures.Inc()
@@ -409,7 +413,6 @@ func (c *coordinator) ask(ctx context.Context, theirs []string, load map[string]
 			load[donor]--
 			continue
 		}
-		c.claims[id] = true
 		c.log.Info("asked for a lease", "shard_id", id, "owner", donor)
 		load[donor]--
 		load[c.table.me]++
@@ -417,12 +420,13 @@ func (c *coordinator) ask(ctx context.Context, theirs []string, load map[string]
 	}
 }
 
-// withdraw takes back what we have asked for and not got: a lease that is handed over to a worker that has stopped would be
-// nobody's until the claim expires. It is called once, after the last pass.
+// withdraw takes back what we have asked for and not got: a lease that is handed over to a worker that has stopped, or takes
+// none, would be nobody's until the claim expires. Only the pass calls it, and the stop after the last pass.
 func (c *coordinator) withdraw() {
 	var group errgroup.Group
 	group.SetLimit(16)
 	for id := range c.claims {
+		delete(c.claims, id)
 		group.Go(func() error {
 			if err := c.table.unclaim(context.Background(), id); err != nil && !errors.Is(err, errFenced) {
 				c.log.Warn("a lease that was asked for could not be left to the others: it is free after a lease's time", "shard_id", id, "err", err)

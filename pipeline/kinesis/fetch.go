@@ -61,6 +61,7 @@ type fetchState struct {
 	largest  int64     // average record size of the answer that had the largest
 	behind   time.Duration
 	asked    time.Time // when the last call of GetRecords began
+	limit    int32     // how many records it asked for
 	answered time.Time
 	memory   share // of the answer that the session has not yet taken over
 	complain time.Time
@@ -137,11 +138,11 @@ func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 			return nil, err
 		}
 	}
-	limit := g.maxRecords
+	f.limit = g.maxRecords
 	if f.answered.IsZero() {
-		limit = 1 // how large the records are is not known yet: a shard that hangs must not hold the memory of a full answer
+		f.limit = 1 // whether the shard answers is not known yet: one that hangs must not hold the memory of a full answer
 	}
-	estimate := f.estimate(limit, min(maxAnswerMemory, g.budget.total))
+	estimate := f.estimate(f.limit, min(maxAnswerMemory, g.budget.total))
 	if err := g.budget.reserve(t.reading, estimate); err != nil {
 		return nil, err
 	}
@@ -150,7 +151,7 @@ func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 	f.pace.begin(time.Now())
 	var out *awskinesis.GetRecordsOutput
 	err := g.call(t, func(ctx context.Context) (err error) {
-		out, err = g.svc.GetRecords(ctx, &awskinesis.GetRecordsInput{ShardIterator: f.iterator, Limit: &limit, StreamARN: g.arn()})
+		out, err = g.svc.GetRecords(ctx, &awskinesis.GetRecordsInput{ShardIterator: f.iterator, Limit: &f.limit, StreamARN: g.arn()})
 		return err
 	})
 	if err != nil {
@@ -164,10 +165,7 @@ func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 func (g *guard) call(t *tenure, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(t.reading, g.callTimeout)
 	defer cancel()
-	answered := g.hearing.ask()
-	err := f(ctx)
-	answered(t.reading, err)
-	return err
+	return g.hearing.listen(t.reading, func() error { return f(ctx) })
 }
 
 func (g *guard) arn() *string {
@@ -191,8 +189,8 @@ func (g *guard) handOn(t *tenure, token string, answer *awskinesis.GetRecordsOut
 	} else if f.behind == 0 {
 		f.idle = now.Add(g.pollInterval)
 	}
-	if f.behind == 0 && answer.MillisBehindLatest != nil {
-		f.read = later(f.read, f.asked)
+	if known := answer.MillisBehindLatest != nil; known && (f.behind == 0 || len(answer.Records) == 0) {
+		f.read = later(f.read, f.asked.Add(-f.behind))
 		f.last.readTo = f.read
 		if len(answer.Records) == 0 {
 			t.caughtUp(f.read)
@@ -218,7 +216,7 @@ func (g *guard) unpack(f *fetchState, received []awstypes.Record) []awstypes.Rec
 	bytes, expanded := dataBytes(received), dataBytes(records)
 	f.pace.end(max(bytes, expanded)) // Kinesis counts the one, the library the other
 	f.memory.resize(int64(max(bytes, expanded)) + int64(len(records))*recordOverhead)
-	if n := len(received); n > 0 {
+	if n := len(received); n > 0 && f.limit > 1 { // one record says nothing of the others
 		f.largest = max(f.largest, int64(bytes/n))
 	}
 	return records
@@ -250,7 +248,9 @@ func (g *guard) newIterator(t *tenure) error {
 	}
 	var out *awskinesis.GetShardIteratorOutput
 	err := g.call(t, func(ctx context.Context) (err error) {
-		out, err = g.svc.GetShardIterator(ctx, in)
+		if out, err = g.svc.GetShardIterator(ctx, in); err == nil {
+			err = errIterator
+		}
 		return err
 	})
 	var invalid *awstypes.InvalidArgumentException

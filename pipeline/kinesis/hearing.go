@@ -22,17 +22,26 @@ type hearing struct {
 	pending int
 	since   time.Time // beginning of the oldest call since the last good answer; zero: nothing is amiss
 	failure error     // of the last call since then that failed
+	failed  time.Time // when it did
 }
 
-// ask books a call that begins; the function that it returns books its end.
-func (h *hearing) ask() (answered func(ctx context.Context, err error)) {
+// errIterator stands for the good answer of GetShardIterator: it shows no records.
+var errIterator = errors.New("an iterator is no record")
+
+// listen books a call: it begins now, and the error that call returns is its end.
+func (h *hearing) listen(ctx context.Context, call func() error) error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	if h.since.IsZero() {
 		h.since = time.Now()
 	}
 	h.pending++
-	return h.answered
+	h.mu.Unlock()
+	err := errPanic // unless it returns
+	defer func() { h.answered(ctx, err) }()
+	if err = call(); errors.Is(err, errIterator) {
+		return nil
+	}
+	return err
 }
 
 // answered: a call that failed for its rate, for an old iterator, or because its tenure ended says nothing either way.
@@ -47,26 +56,42 @@ func (h *hearing) answered(ctx context.Context, err error) {
 		if h.pending > 0 {
 			h.since = time.Now()
 		}
-	case ctx.Err() != nil, dynamo.Throttled(err), errors.As(err, &expired):
+	case ctx.Err() != nil, errors.Is(err, errIterator), dynamo.Throttled(err), errors.As(err, &expired):
 		if h.failure == nil && h.pending == 0 {
 			h.since = time.Time{}
 		}
 	default:
-		h.failure = err
+		h.failure, h.failed = err, time.Now()
 	}
 }
 
-// silence is for how long there has been no good answer to any call, 0 if nothing was asked in vain.
+// asksOn is longer than the pause between two tries: after it nobody asks any more, and silence means nothing.
+const asksOn = 10 * time.Second
+
+// silence is for how long there has been no good answer to any call, 0 if nothing is asked in vain.
 func (h *hearing) silence() (time.Duration, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.since.IsZero() {
+	switch {
+	case h.since.IsZero():
 		return 0, nil
-	}
-	if h.failure == nil {
+	case h.pending == 0 && time.Since(h.failed) > asksOn:
+		h.since, h.failure = time.Time{}, nil
+		return 0, nil
+	case h.failure == nil:
 		return time.Since(h.since), errors.New("no answer")
 	}
 	return time.Since(h.since), h.failure
+}
+
+// forget begins anew: what was asked in vain before leases were held says nothing about them.
+func (h *hearing) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failure, h.since = nil, time.Time{}
+	if h.pending > 0 {
+		h.since = time.Now()
+	}
 }
 
 // probe tries whether a shard can be read, without a lease: it asks for one record and drops it.
@@ -86,34 +111,66 @@ func probe(ctx context.Context, svc *awskinesis.Client, stream streamRef, shardI
 	return nil
 }
 
+// deafness is the state of a worker to which Kinesis gives no records. It takes no lease for a while, so that the others find
+// what it has given up, and then only after a probe. A worker whose probes succeed and whose reads do not would take the same
+// leases again and again: the while doubles each time.
+type deafness struct {
+	now      bool
+	until    time.Time // no probe before then
+	began    time.Time
+	relapses int
+}
+
+const (
+	longestRest = 10 * time.Minute
+	cured       = 10 * time.Minute // after that, deafness is a new one
+)
+
+func (d *deafness) begin(lease time.Duration) {
+	now := time.Now()
+	if now.Sub(d.began) > cured+longestRest {
+		d.relapses = 0
+	}
+	rest := longestRest
+	if d.relapses < 16 {
+		rest = min(rest, lease/2<<d.relapses)
+	}
+	d.now, d.began, d.until = true, now, now.Add(rest)
+	d.relapses++
+}
+
 // listen gives the leases up when Kinesis has given no records for too long, and lets none be taken until a probe has been
 // answered.
 func (c *coordinator) listen(ctx context.Context) {
-	if c.deaf {
-		if id := c.anyShard(); id != "" && c.probe(ctx, id) == nil {
+	if c.deaf.now {
+		if id := c.anyShard(); id != "" && time.Now().After(c.deaf.until) && c.probe(ctx, id) == nil {
 			c.log.Info("Kinesis answers again: leases are taken again")
-			c.setDeaf(nil)
+			c.deaf.now = false
+			c.setUnheard(nil)
 		}
-		return
-	}
-	silence, err := c.silence()
-	if silence < c.patience {
 		return
 	}
 	held := c.leases.tenures()
 	if len(held) == 0 {
+		c.hearing.forget()
+		return
+	}
+	silence, err := c.hearing.silence()
+	if silence < c.patience {
 		return
 	}
 	c.log.Error("Kinesis does not answer with records: the leases are given up, for others to read", "leases", len(held),
 		"for", silence.Round(time.Second).String(), "stream", c.stream.String(), "region", c.region, "err", err)
-	c.setDeaf(fmt.Errorf("no records from Kinesis for stream %s in region %s: %w", c.stream, c.region, err))
+	c.deaf.begin(c.table.duration)
+	c.setUnheard(fmt.Errorf("no records from Kinesis for stream %s in region %s: %w", c.stream, c.region, err))
 	for _, t := range held {
 		c.wind(t, errUnread)
 	}
+	c.withdraw()
 }
 
-func (c *coordinator) setDeaf(err error) {
-	c.deaf = err != nil
+// setUnheard says why Kinesis gives no records, for /-/ready; nil if it does.
+func (c *coordinator) setUnheard(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unheard = err

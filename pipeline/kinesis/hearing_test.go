@@ -151,31 +151,72 @@ func TestSilenceIsTheTimeSinceTheOldestCallInVain(t *testing.T) {
 				t.Errorf("%s: silent for %s, want %s", what, got, want)
 			}
 		}
+		answer := func(ctx context.Context, err error) { h.listen(ctx, func() error { return err }) } //nolint:errcheck // it is err
+		after := func(d time.Duration, ctx context.Context, err error) {                              // a call that lasts
+			go h.listen(ctx, func() error { time.Sleep(d); return err }) //nolint:errcheck // it is err
+			synctest.Wait()
+		}
 		check("nothing asked", 0)
-		first := h.ask()
-		time.Sleep(3 * time.Second)
-		check("a call under way", 3*time.Second)
-		second := h.ask()
-		first(ctx, nil)
-		check("one of two answered", 0)
+		after(3*time.Second, ctx, nil)
+		after(5*time.Second, cancelled, context.Canceled)
 		time.Sleep(2 * time.Second)
-		check("the other is still out", 2*time.Second)
-		second(cancelled, context.Canceled)
-		check("that one was called off", 0)
-		h.ask()(ctx, throttled)
+		check("two calls under way", 2*time.Second)
+		time.Sleep(2 * time.Second)
+		check("one of two answered a second ago", time.Second)
+		time.Sleep(2 * time.Second)
+		check("the other was called off", 0)
+		answer(ctx, throttled)
 		time.Sleep(time.Second)
 		check("refused for its rate", 0)
-		h.ask()(ctx, failure)
+		answer(ctx, failure)
 		time.Sleep(4 * time.Second)
 		check("failed", 4*time.Second)
-		h.ask()(ctx, throttled)
-		h.ask()(cancelled, context.Canceled)
-		check("what says nothing changes nothing", 4*time.Second)
+		answer(ctx, throttled)
+		answer(cancelled, context.Canceled)
+		answer(ctx, errIterator)
+		check("what shows no records changes nothing", 4*time.Second)
 		if _, err := h.silence(); !errors.Is(err, failure) {
 			t.Errorf("the reason is %v", err)
 		}
-		h.ask()(ctx, nil)
+		answer(ctx, nil)
 		check("answered", 0)
+		answer(ctx, failure)
+		time.Sleep(asksOn + time.Second)
+		check("nobody asks any more", 0)
+		answer(ctx, failure)
+		h.forget()
+		check("forgotten", 0)
+		func() {
+			defer func() { recover() }() //nolint:errcheck // it is the test's own
+			h.listen(ctx, func() error { panic("in a call") })
+		}()
+		time.Sleep(time.Second)
+		check("a panic is no answer, and is over", time.Second)
+	})
+}
+
+// Small reads succeed and full ones fail: a probe says nothing then, and the others must get the shards all the same.
+func TestAWorkerWhoseFullReadsFailLeavesItsShardsToOthers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCloud(t, 4, kinesistest.Options{})
+		a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
+		until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
+		c.onCall(func(k *call) {
+			if k.action == "kinesis:GetRecords" && k.id == "a" && !strings.Contains(string(k.request), `"Limit":1,`) {
+				k.say(500, `{"__type":"InternalFailure","message":"too long"}`)
+			}
+		})
+		c.put(40)
+		c.readAll(90*time.Second, a, b)
+		pass(t, time.Hour)
+		acquired := a.metric("rootwatch_lease_changes_total", leaseAcquired) + a.metric("rootwatch_lease_changes_total", leaseStolen)
+		if acquired > 30 {
+			t.Errorf("%v leases were taken in an hour by the worker that cannot read them", acquired)
+		}
+		if held := len(b.holds()); held < 2 {
+			t.Errorf("%d shards are held by the worker that can read", held)
+		}
+		c.onCall(nil)
 	})
 }
 

@@ -36,10 +36,13 @@ func (r *retention) known() time.Duration {
 	return r.hours
 }
 
-// ask returns what Kinesis says now, or said a moment ago; what was known before where it does not answer.
-func (r *retention) ask(ctx context.Context) time.Duration {
+// ask returns what Kinesis says now, or said not longer ago than age; what was known before where it does not answer.
+func (r *retention) ask(ctx context.Context, age time.Duration) time.Duration {
 	r.mu.Lock()
-	fresh := r.now().Sub(r.asked) < time.Minute
+	fresh := r.now().Sub(r.asked) < age
+	if !fresh {
+		r.asked = r.now() // also of a call that fails: it is made on the way to a read
+	}
 	r.mu.Unlock()
 	if fresh {
 		return r.known()
@@ -61,10 +64,11 @@ const lossMargin = time.Minute
 // goes on at the oldest record left.
 func (g *guard) mindGap(t *tenure) {
 	f := &t.from
-	if kept := g.retention.known(); f.read.IsZero() || kept == 0 || g.retention.now().Sub(f.read) <= kept {
+	// It may have been lowered: once in a while it is asked for without need.
+	if kept := g.retention.ask(t.reading, 10*time.Minute); f.read.IsZero() || kept == 0 || g.retention.now().Sub(f.read) <= kept {
 		return
 	}
-	horizon := g.retention.now().Add(-g.retention.ask(t.reading))
+	horizon := g.retention.now().Add(-g.retention.ask(t.reading, time.Minute))
 	if !f.read.Before(horizon) {
 		return
 	}
@@ -83,7 +87,7 @@ func (g *guard) mindGap(t *tenure) {
 // within the retention was read, and the sequence number is older than it.
 func (g *guard) trimmed(t *tenure, after string, refused error) {
 	f := &t.from
-	horizon := g.retention.now().Add(-g.retention.ask(t.reading))
+	horizon := g.retention.now().Add(-g.retention.ask(t.reading, time.Minute))
 	at := f.positionTime()
 	quiet := g.retention.known() > 0 && !at.IsZero() && at.Before(horizon) && !f.read.Before(horizon)
 	if quiet {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -205,7 +206,9 @@ func (te *tenure) writeCheckpoint(ctx context.Context) error {
 	te.stalled.Store(err != nil)
 	if err != nil {
 		te.mu.Lock()
-		te.tried = append(te.tried, checkpoint)
+		if !slices.Contains(te.tried, checkpoint) {
+			te.tried = append(te.tried, checkpoint)
+		}
 		te.mu.Unlock()
 		te.metrics.checkpointFailures.Inc()
 		if errors.Is(err, errFenced) {

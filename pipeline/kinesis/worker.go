@@ -119,7 +119,7 @@ func New(cfg Config) (*Worker, error) {
 	c := w.coord
 	c.table, c.leases, c.kinesis, c.stream, c.metrics, c.log, c.handoff = w.table, w.leases, cfg.Kinesis, w.stream, w.metrics, w.log, cfg.HandoffTimeout
 	c.region, c.fromFirst = cfg.Region, !cfg.Start.TrimHorizon && cfg.Start.Time.IsZero()
-	c.patience = cfg.LeaseDuration + cfg.PollInterval
+	c.patience = max(cfg.LeaseDuration+cfg.PollInterval, 10*time.Second) // a full answer may take some seconds
 	w.leases.finished = c.finished
 	w.leases.changed = func(t *tenure) {
 		c.ended(t)
@@ -136,12 +136,9 @@ func New(cfg Config) (*Worker, error) {
 		pollInterval: cfg.PollInterval, callTimeout: 30 * time.Second, maxRecords: int32(cfg.MaxRecords),
 		shards: c.listedShards, shardEnded: c.kick,
 	}
-	c.silence = w.guard.hearing.silence
+	c.hearing = w.guard.hearing
 	c.probe = func(ctx context.Context, shardID string) error {
-		answered := w.guard.hearing.ask()
-		err := probe(ctx, once, w.stream, shardID)
-		answered(ctx, err)
-		return err
+		return c.hearing.listen(ctx, func() error { return probe(ctx, once, w.stream, shardID) })
 	}
 	return w, nil
 }
@@ -338,10 +335,15 @@ func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error
 		t.stopReading(errStop)
 	}
 	ended := make(chan struct{})
+	withdrawn := make(chan struct{})
+	go func() {
+		<-coordinated // it may have asked for leases in its last pass
+		w.coord.withdraw()
+		close(withdrawn)
+	}()
 	go func() {
 		library.Shutdown() // waits for its consumers, and they for their tenures
-		<-coordinated      // it may have taken a lease in its last pass
-		w.coord.withdraw()
+		<-withdrawn        // and the last pass may have taken a lease
 		for {
 			for _, t := range w.leases.tenures() {
 				t.stopReading(errStop)

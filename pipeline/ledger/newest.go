@@ -40,6 +40,8 @@ const (
 	// staleCount is the age from which on a copy's moment of counting is too old to be shown for the first time: the rule that
 	// pages would not look back so far for long, or at all. It is emit's own limit.
 	staleCount = 10 * time.Minute
+	// prunedName is the attribute with the newest call that was ever taken out of an item: a copy of one as old was shown before.
+	prunedName = "pruned"
 	// mostKnown bounds the memory for newest calls.
 	mostKnown = 100_000
 )
@@ -125,9 +127,10 @@ func (l *Ledger) update(ctx context.Context, id string, s series, counted, to, f
 	defer cancel()
 	out, err := l.cfg.DynamoDB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &l.cfg.Table, Key: dynamo.Item{attrID: dynamo.String(id)},
-		UpdateExpression:         aws.String("SET #account = :to"),
-		ConditionExpression:      aws.String("attribute_not_exists(#account) OR #account < :counted OR #account > :future"),
-		ExpressionAttributeNames: map[string]string{"#account": s.account},
+		UpdateExpression: aws.String("SET #account = :to"),
+		ConditionExpression: aws.String("attribute_not_exists(#account) AND (attribute_not_exists(#pruned) OR #pruned < :counted)" +
+			" OR #account < :counted OR #account > :future"),
+		ExpressionAttributeNames: map[string]string{"#account": s.account, "#pruned": prunedName},
 		ExpressionAttributeValues: dynamo.Item{
 			":to": dynamo.Number(to), ":counted": dynamo.Number(counted), ":future": dynamo.Number(future),
 		},
@@ -200,7 +203,8 @@ func (l *Ledger) tidy(ctx context.Context, id string, item dynamo.Item) (removed
 	old = old[:min(len(old), tidyAbove)]
 	limit := dynamo.Number(l.cfg.Now().Add(-lookBack).UnixMilli())
 	for accounts := range slices.Chunk(old, tidyAtOnce) {
-		names := make(map[string]string, len(accounts))
+		newest, _ := dynamo.Int(item, accounts[len(accounts)-1])
+		names := map[string]string{"#pruned": prunedName}
 		var remove, condition []string
 		for i, account := range accounts {
 			name := "#" + strconv.Itoa(i)
@@ -209,9 +213,9 @@ func (l *Ledger) tidy(ctx context.Context, id string, item dynamo.Item) (removed
 		}
 		err := l.remove(ctx, &dynamodb.UpdateItemInput{
 			TableName: &l.cfg.Table, Key: dynamo.Item{attrID: dynamo.String(id)},
-			UpdateExpression:         aws.String("REMOVE " + strings.Join(remove, ", ")),
+			UpdateExpression:         aws.String("REMOVE " + strings.Join(remove, ", ") + " SET #pruned = :newest"),
 			ConditionExpression:      aws.String(strings.Join(condition, " AND ")),
-			ExpressionAttributeNames: names, ExpressionAttributeValues: dynamo.Item{":old": limit},
+			ExpressionAttributeNames: names, ExpressionAttributeValues: dynamo.Item{":old": limit, ":newest": dynamo.Number(newest)},
 		})
 		var changed *types.ConditionalCheckFailedException
 		switch {
@@ -237,7 +241,7 @@ func (l *Ledger) outdated(item dynamo.Item) []string {
 	limit := l.cfg.Now().Add(-lookBack).UnixMilli()
 	var accounts []string
 	for account := range item {
-		if at, ok := dynamo.Int(item, account); ok && at < limit {
+		if at, ok := dynamo.Int(item, account); ok && at < limit && account != prunedName {
 			accounts = append(accounts, account)
 		}
 	}
@@ -291,14 +295,16 @@ read:
 	return all, failed
 }
 
-// newestIn are the newest calls of an item, but for those from a wrong clock.
+// newestIn are the newest calls of an item, but for those from a wrong clock and those that matter no more: an account that has
+// none takes up none of the metrics' label values.
 func (l *Ledger) newestIn(item dynamo.Item, severity classify.Severity) []Newest {
 	var all []Newest
-	future := l.cfg.Now().Add(clockError).UnixMilli()
+	now := l.cfg.Now()
+	future, old := now.Add(clockError).UnixMilli(), now.Add(-lookBack).UnixMilli()
 	for _, account := range slices.Sorted(maps.Keys(item)) { // the cap on accounts must fall alike at every start
 		at, ok := dynamo.Int(item, account)
 		switch {
-		case !ok:
+		case !ok || at < old || account == prunedName:
 		case at > future:
 			l.tellStrange(series{account, severity}, at)
 		default:

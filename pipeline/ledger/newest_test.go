@@ -107,12 +107,42 @@ func TestAnAccountWithACallInTheLookBackStays(t *testing.T) {
 func TestAnItemIsTidiedBeforeItIsFull(t *testing.T) {
 	server := newServer(t)
 	l := task(t, server, "a")
-	fill(t, l, newestID(classify.High, 0), tidyAbove+500, counted.Add(-49*time.Hour), 1000)
-	if n := len(newestOf(t, l)); n != tidyAbove+500 {
-		t.Errorf("%d accounts were read", n)
+	id := newestID(classify.High, 0)
+	fill(t, l, id, tidyAbove+500, counted.Add(-49*time.Hour), 1000)
+	if shown := newestOf(t, l); len(shown) > 0 {
+		t.Errorf("%d accounts are shown whose calls matter no more", len(shown))
 	}
-	if n := len(newestOf(t, l)); n != 500 {
-		t.Errorf("%d accounts are left, want 500", n)
+	item, err := l.get(t.Context(), id)
+	if left := len(l.outdated(item)); err != nil || left != 500 {
+		t.Errorf("%d accounts are left (%v), want 500", left, err)
+	}
+}
+
+// A copy of a call whose account was taken out was shown in its time: read again, it must not page as a new one.
+func TestACopyOfACallThatWasTakenOutIsNotShownAgain(t *testing.T) {
+	server := newServer(t)
+	first := task(t, server, "a")
+	record(t, first, unexplained("one"))
+	id := newestID(classify.High, part(testAccount))
+	later := counted.Add(50 * time.Hour)
+	cfg := server.AWSConfig("b")
+	tidier := taskAt(t, cfg, later)
+	item, err := tidier.get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := tidier.tidy(t.Context(), id, item); err != nil || removed != 1 {
+		t.Fatalf("%d were taken out (%v), want one", removed, err)
+	}
+	if record(t, taskAt(t, cfg, later), unexplained("one")) {
+		t.Error("the copy is a first")
+	}
+	wantNewest(t, taskAt(t, cfg, later))
+	another := unexplained("two")
+	another.Counted = later
+	record(t, taskAt(t, cfg, later), another)
+	if shown := newestOf(t, taskAt(t, cfg, later)); len(shown) != 1 {
+		t.Errorf("%v are shown, want the new call", shown)
 	}
 }
 

@@ -42,6 +42,7 @@ type call struct {
 	owner    owner // what decides on its session
 	started  string
 	key      string
+	signedIn bool // with the credentials of a sign-in that the call names
 
 	id, time, region, source, name, address, agent, mfa, result, reason, file string
 	severity                                                                  classify.Severity
@@ -102,7 +103,7 @@ func newCall(f *pipeline.Finding, position int) call {
 			account: cut(f.AccountID), session: cut(e.SessionID()),
 			signIn: f.Reason == classify.SignIn && e.SignInSession() == "" && e.SessionStarted() == "" && e.Key() == "",
 		},
-		started: cut(e.SessionStarted()), key: cut(e.Key()),
+		started: cut(e.SessionStarted()), key: cut(e.Key()), signedIn: e.SignInSession() != "",
 		id: cut(e.EventID.Value), time: cut(e.EventTime.Value), region: cut(e.AWSRegion.Value), source: cut(e.EventSource.Value),
 		name: cut(e.EventName.Value), address: cut(e.SourceIPAddress.Value), agent: cut(e.UserAgent.Value),
 		mfa: yesNo(cut(e.MFA())), result: cut(outcome(e)), reason: string(f.Reason), severity: f.Severity, file: f.File,
@@ -170,6 +171,11 @@ func (s *session) started() string {
 	return ""
 }
 
+// opened says whether somebody has opened it: a call tells its sign-in, its start or its key.
+func (s *session) opened() bool {
+	return slices.ContainsFunc(s.calls, func(c call) bool { return c.started != "" || c.key != "" || c.signedIn })
+}
+
 // worst is the severity of the gravest call.
 func (s *session) worst() classify.Severity {
 	for _, severity := range classify.Severities() {
@@ -209,7 +215,7 @@ func (c *Calls) sessions() []*session {
 		}
 	}
 	for _, s := range list {
-		if s.started() != "" || len(s.keys()) > 0 { // calls from one address alone are no session that somebody opened
+		if s.opened() { // calls from one address alone are no session that somebody opened
 			byAccount[s.account] = append(byAccount[s.account], s)
 		}
 	}
