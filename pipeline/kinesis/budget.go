@@ -62,6 +62,18 @@ func (b *budget) reserve(ctx context.Context, n int64) error {
 	return nil // granted at the same moment
 }
 
+// tryReserve takes n bytes if they are free and nobody waits.
+func (b *budget) tryReserve(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) > 0 || b.used+n > b.total {
+		return false
+	}
+	b.used += n
+	b.gauge.Set(float64(b.used))
+	return true
+}
+
 func (b *budget) resize(from, to int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -138,15 +138,9 @@ func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 			return nil, err
 		}
 	}
-	f.limit = g.maxRecords
-	if f.answered.IsZero() {
-		f.limit = 1 // whether the shard answers is not known yet: one that hangs must not hold the memory of a full answer
-	}
-	estimate := f.estimate(f.limit, min(maxAnswerMemory, g.budget.total))
-	if err := g.budget.reserve(t.reading, estimate); err != nil {
+	if err := g.reserve(t); err != nil {
 		return nil, err
 	}
-	f.memory = share{g.budget, estimate}
 	f.asked = g.retention.now()
 	f.pace.begin(time.Now())
 	var out *awskinesis.GetRecordsOutput
@@ -159,6 +153,28 @@ func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 		return nil, err
 	}
 	return out, nil
+}
+
+// reserve waits for the memory of the next answer. Whether a shard answers is not known before it has: where memory is scarce
+// it is asked for one record first, so that shards that hang do not hold the memory of full answers.
+func (g *guard) reserve(t *tenure) error {
+	f := &t.from
+	most := min(maxAnswerMemory, g.budget.total)
+	f.limit = g.maxRecords
+	estimate := f.estimate(f.limit, most)
+	if f.answered.IsZero() {
+		if g.budget.tryReserve(estimate) {
+			f.memory = share{g.budget, estimate}
+			return nil
+		}
+		f.limit = 1
+		estimate = f.estimate(f.limit, most)
+	}
+	if err := g.budget.reserve(t.reading, estimate); err != nil {
+		return err
+	}
+	f.memory = share{g.budget, estimate}
+	return nil
 }
 
 // call makes a call for a tenure, within the time that a call may take.
