@@ -163,7 +163,7 @@ func (w *Worker) Run(ctx context.Context, submit func(context.Context, *pipeline
 			return err
 		}
 	}
-	logrus.SetOutput(io.Discard) // the library writes some lines to the global logrus, past its logger
+	muteLibrary()
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -181,6 +181,9 @@ func (w *Worker) Run(ctx context.Context, submit func(context.Context, *pipeline
 	<-ctx.Done()
 	return w.stop(library, coordinated)
 }
+
+// muteLibrary silences what the library writes to the global logrus, past its logger: once, as other workers may be running.
+var muteLibrary = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
 
 // libraryConfig leaves the library nothing to decide: no start position (the guard has it), no renewals (the coordinator
 // beats), no pause between reads (the guard paces), short passes, which cost nothing, as every answer comes from memory.
