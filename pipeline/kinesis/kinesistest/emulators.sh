@@ -78,7 +78,7 @@ trap '[ -z "$command" ] || kill "$command" 2>/dev/null; exit 130' INT
 trap '[ -z "$command" ] || kill "$command" 2>/dev/null; exit 143' TERM
 
 # Whatever port and address a server asks for, it gets a free port of 127.0.0.1, and the port is written down. An exception
-# that a server does not catch (kinesalite has one when a client is killed in the middle of a request) is said, and the
+# that a server does not catch (kinesalite was gone in the middle of one chaos run; why was not seen) is said, and the
 # server goes on, as what it stands in for would: its data would be gone with it.
 cat >"$work/loopback.js" <<'JS'
 const fs = require("fs"), net = require("net"), tls = require("tls");
