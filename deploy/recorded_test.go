@@ -18,8 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/kinesis"
-	"rootwatch/pipeline/kinesis/kinesistest"
 	"rootwatch/pipeline/ledger"
 )
 
@@ -28,7 +28,7 @@ import (
 func TestTaskRoleIsWhatTheWorkerCalls(t *testing.T) {
 	t.Parallel()
 	clock := &testClock{now: time.Now()}
-	server := kinesistest.NewServer(kinesistest.Options{Clock: clock.Now})
+	server := awstest.NewServer(awstest.Options{Clock: clock.Now})
 	defer server.Close()
 	producer := awskinesis.NewFromConfig(server.AWSConfig("producer"))
 	if _, err := producer.CreateStream(t.Context(), &awskinesis.CreateStreamInput{StreamName: aws.String("trail"), ShardCount: aws.Int32(2)}); err != nil {
@@ -83,7 +83,7 @@ type testTask struct {
 	ended    chan error
 }
 
-func startTask(t *testing.T, server *kinesistest.Server) *testTask {
+func startTask(t *testing.T, server *awstest.Server) *testTask {
 	t.Helper()
 	task := &testTask{registry: prometheus.NewRegistry(), ended: make(chan error, 1)}
 	log := slog.New(slog.DiscardHandler)
@@ -153,7 +153,7 @@ func putRoot(t *testing.T, producer *awskinesis.Client, id string) {
 	}
 }
 
-func wasCalled(server *kinesistest.Server, action string) bool {
+func wasCalled(server *awstest.Server, action string) bool {
 	for call := range server.Calls() {
 		if call.Action == action && !strings.HasPrefix(call.AccessKeyID, "producer") {
 			return true

@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/kinesis"
-	"rootwatch/pipeline/kinesis/kinesistest"
 	"rootwatch/pipeline/ledger"
 )
 
@@ -23,7 +23,7 @@ import (
 // them, and they are compared.
 func TestStackMakesTheTablesThatTheWorkerMakes(t *testing.T) {
 	s := deploy(t, "service", serviceParameters(map[string]string{"TablesCreatedBy": "stack"}))
-	server := kinesistest.NewServer(kinesistest.Options{})
+	server := awstest.NewServer(awstest.Options{})
 	defer server.Close()
 	db := dynamodb.NewFromConfig(server.AWSConfig("worker"))
 	ledgerTable, leaseTable := environment(s)["ROOTWATCH_LEDGER_TABLE"], environment(s)["ROOTWATCH_KINESIS_APPLICATION"]
@@ -79,7 +79,7 @@ func makeLedger(t *testing.T, db *dynamodb.Client, name string) {
 }
 
 // makeLeaseTable runs a worker until its table is there.
-func makeLeaseTable(t *testing.T, server *kinesistest.Server, db *dynamodb.Client, name string) {
+func makeLeaseTable(t *testing.T, server *awstest.Server, db *dynamodb.Client, name string) {
 	t.Helper()
 	client := awskinesis.NewFromConfig(server.AWSConfig("worker"))
 	if _, err := client.CreateStream(t.Context(), &awskinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(1)}); err != nil {

@@ -22,7 +22,7 @@ import (
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // The chaos test: workers as real processes are killed, stopped, frozen, cut off and resharded under, while a producer writes
@@ -46,7 +46,7 @@ const chaosLease = 2 * time.Second
 type chaos struct {
 	t         *testing.T
 	random    *rand.Rand
-	server    *kinesistest.Server // nil with foreign endpoints
+	server    *awstest.Server // nil with foreign endpoints
 	endpoints map[string]string
 	client    *awskinesis.Client
 	table     *dynamodb.Client
@@ -157,9 +157,9 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 		k, d := os.Getenv("ROOTWATCH_KINESIS_ENDPOINT"), os.Getenv("ROOTWATCH_DYNAMODB_ENDPOINT")
 		if k != "" && d != "" {
 			c.endpoints = map[string]string{"AWS_ENDPOINT_URL_KINESIS": k, "AWS_ENDPOINT_URL_DYNAMODB": d}
-			return kinesistest.Config(k, "us-east-1", "producer"), kinesistest.Config(d, "us-east-1", "producer")
+			return awstest.Config(k, "us-east-1", "producer"), awstest.Config(d, "us-east-1", "producer")
 		}
-		c.server = kinesistest.NewServer(kinesistest.Options{IteratorLifetime: 5 * time.Second})
+		c.server = awstest.NewServer(awstest.Options{IteratorLifetime: 5 * time.Second})
 		t.Cleanup(c.server.Close)
 		c.endpoints = endpointsOf(c.server)
 		return c.server.AWSConfig("producer"), c.server.AWSConfig("producer")
@@ -256,18 +256,18 @@ func (c *chaos) act(ctx context.Context) {
 	if c.server != nil {
 		for _, f := range []struct {
 			name  string
-			fault kinesistest.Fault
+			fault awstest.Fault
 		}{
-			{"cut from DynamoDB", kinesistest.Fault{Service: "dynamodb", Effect: kinesistest.Drop}},
-			{"cut from Kinesis", kinesistest.Fault{Service: "kinesis", Effect: kinesistest.Drop}},
-			{"DynamoDB hangs", kinesistest.Fault{Service: "dynamodb", Effect: kinesistest.Hang}},
-			{"Kinesis hangs", kinesistest.Fault{Service: "kinesis", Effect: kinesistest.Hang}},
-			{"throttled", kinesistest.Fault{Effect: kinesistest.Throttle, Probability: 0.7}},
-			{"errors", kinesistest.Fault{Effect: kinesistest.Fail, Probability: 0.5}},
-			{"errors after the effect", kinesistest.Fault{Effect: kinesistest.FailAfter, Probability: 0.3}},
-			{"answers lost", kinesistest.Fault{Effect: kinesistest.DropAfter, Probability: 0.3}},
-			{"slow", kinesistest.Fault{Effect: kinesistest.Slow, Delay: 300 * time.Millisecond}},
-			{"iterators expire", kinesistest.Fault{Service: "kinesis", Operation: "GetRecords", Effect: kinesistest.ExpireIterator, Probability: 0.3}},
+			{"cut from DynamoDB", awstest.Fault{Service: "dynamodb", Effect: awstest.Drop}},
+			{"cut from Kinesis", awstest.Fault{Service: "kinesis", Effect: awstest.Drop}},
+			{"DynamoDB hangs", awstest.Fault{Service: "dynamodb", Effect: awstest.Hang}},
+			{"Kinesis hangs", awstest.Fault{Service: "kinesis", Effect: awstest.Hang}},
+			{"throttled", awstest.Fault{Effect: awstest.Throttle, Probability: 0.7}},
+			{"errors", awstest.Fault{Effect: awstest.Fail, Probability: 0.5}},
+			{"errors after the effect", awstest.Fault{Effect: awstest.FailAfter, Probability: 0.3}},
+			{"answers lost", awstest.Fault{Effect: awstest.DropAfter, Probability: 0.3}},
+			{"slow", awstest.Fault{Effect: awstest.Slow, Delay: 300 * time.Millisecond}},
+			{"iterators expire", awstest.Fault{Service: "kinesis", Operation: "GetRecords", Effect: awstest.ExpireIterator, Probability: 0.3}},
 		} {
 			acts = append(acts, struct {
 				name string

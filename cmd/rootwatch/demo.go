@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/cloudtrailtest"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // demoFlags are the flags of `rootwatch demo`.
@@ -71,12 +71,12 @@ func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--endpoint.listen-address: %w", err)}
 	}
-	service := kinesistest.New(kinesistest.Options{MaxStreamBytes: 256 << 20, Admin: f.serverOnly})
+	service := awstest.New(awstest.Options{MaxStreamBytes: 256 << 20, Admin: f.serverOnly})
 	server := &http.Server{Handler: service, ReadHeaderTimeout: 10 * time.Second}
 	defer server.Close()
 	go server.Serve(listener) //nolint:errcheck // it ends with Close
 	endpoint := "http://" + listener.Addr().String()
-	awsConfig := kinesistest.Config(endpoint, "us-east-1", "demo")
+	awsConfig := awstest.Config(endpoint, "us-east-1", "demo")
 	client := awskinesis.NewFromConfig(service.Direct("demo")) // what it sends is held against what is counted
 	if _, err := client.CreateStream(ctx, &awskinesis.CreateStreamInput{StreamName: aws.String(demoStream), ShardCount: aws.Int32(demoShards)}); err != nil {
 		return fmt.Errorf("making the demo's stream: %w", err)

@@ -11,14 +11,14 @@ import (
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/cloudtrailtest"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // testStream makes a stream in the in-process Kinesis.
-func testStream(t *testing.T, shards int32) (*kinesistest.Server, *awskinesis.Client) {
+func testStream(t *testing.T, shards int32) (*awstest.Server, *awskinesis.Client) {
 	t.Helper()
-	server := kinesistest.NewServer(kinesistest.Options{})
+	server := awstest.NewServer(awstest.Options{})
 	t.Cleanup(server.Close)
 	client := awskinesis.NewFromConfig(server.Direct("producer"))
 	if _, err := client.CreateStream(t.Context(), &awskinesis.CreateStreamInput{StreamName: aws.String("trail"), ShardCount: &shards}); err != nil {
@@ -44,7 +44,7 @@ func putAll(t *testing.T, client *awskinesis.Client, records []cloudtrailtest.Re
 	}
 }
 
-func endpointsOf(server *kinesistest.Server) map[string]string {
+func endpointsOf(server *awstest.Server) map[string]string {
 	return map[string]string{"AWS_ENDPOINT_URL": server.URL}
 }
 
@@ -105,7 +105,7 @@ func TestAMissingStreamIsNamedWithItsRegion(t *testing.T) {
 	if raw, _ := readLog(p); !strings.Contains(raw, "stream nope does not exist in region us-east-1") || strings.Contains(raw, "goroutine") {
 		t.Errorf("the error does not say it: %s\n%s", raw, text)
 	}
-	if n := server.Calls()[kinesistest.Call{Action: "dynamodb:CreateTable", AccessKeyID: "one"}]; n != 0 {
+	if n := server.Calls()[awstest.Call{Action: "dynamodb:CreateTable", AccessKeyID: "one"}]; n != 0 {
 		t.Errorf("%d tables were made without a stream", n)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // pagingSeries is the line of /metrics that pages for an account, up to its value.
@@ -90,7 +90,7 @@ func killedBeforeWriting(t *testing.T, w *world) func(*testing.T) {
 	c := w.call(t, "root key", account)
 	first := w.worker(t, loneStream)
 	eventually(t, 20*time.Second, "the task has the shard", func() bool { return len(first.leases()) == 1 })
-	hanging := w.server.Inject(kinesistest.Fault{Service: "dynamodb", Operation: "PutItem", Resource: loneStream + "-findings", Effect: kinesistest.Hang})
+	hanging := w.server.Inject(awstest.Fault{Service: "dynamodb", Operation: "PutItem", Resource: loneStream + "-findings", Effect: awstest.Hang})
 	defer hanging.Remove()
 	w.put(t, loneStream, c.data)
 	eventually(t, 20*time.Second, "the call is told", func() bool { return first.tells(t, c.id) && hanging.Hits() > 0 })

@@ -2,7 +2,7 @@
 
 // Package e2e proves the whole way from a record in the stream to a page, with the programs that an operator runs: the
 // rootwatch binary, Prometheus with the shipped rules, Alertmanager with the shipped routes and texts. Only Kinesis and
-// DynamoDB (kinesistest, in the test's process, so that they outlive the workers) and whoever is notified (PagerDuty,
+// DynamoDB (awstest, in the test's process, so that they outlive the workers) and whoever is notified (PagerDuty,
 // Slack, a mail server, webhooks) are stand-ins. Everything is on loopback.
 //
 //	deploy/e2e/run                       all scenarios

@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/cloudtrailtest"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // then runs a command while two workers read traffic of all kinds and have had faults of most kinds, so that there is something to
@@ -56,12 +56,12 @@ func (w *world) then(t *testing.T, command []string) {
 // fail makes some calls of each of these kinds go wrong, one kind after the other.
 func (w *world) fail(t *testing.T) {
 	t.Helper()
-	for _, f := range []kinesistest.Fault{
-		{Operation: "GetRecords", Effect: kinesistest.Throttle, Count: 4},
-		{Operation: "GetRecords", Effect: kinesistest.Fail, Count: 4},
-		{Operation: "GetRecords", Effect: kinesistest.ExpireIterator, Count: 2},
-		{Operation: "UpdateItem", Resource: thenStream, Effect: kinesistest.Fail, Count: 12},
-		{Operation: "PutItem", Resource: thenStream + "-findings", Effect: kinesistest.Fail, Count: 4},
+	for _, f := range []awstest.Fault{
+		{Operation: "GetRecords", Effect: awstest.Throttle, Count: 4},
+		{Operation: "GetRecords", Effect: awstest.Fail, Count: 4},
+		{Operation: "GetRecords", Effect: awstest.ExpireIterator, Count: 2},
+		{Operation: "UpdateItem", Resource: thenStream, Effect: awstest.Fail, Count: 12},
+		{Operation: "PutItem", Resource: thenStream + "-findings", Effect: awstest.Fail, Count: 4},
 	} {
 		fault := w.server.Inject(f)
 		eventually(t, time.Minute, fmt.Sprintf("%s has met %q %d times", f.Operation, f.Effect, f.Count), func() bool { return fault.Hits() == f.Count })

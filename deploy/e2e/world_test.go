@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/cloudtrailtest"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // The streams, each with an application of its own name.
@@ -39,7 +39,7 @@ type world struct {
 	folder string
 	binary string // rootwatch
 
-	server  *kinesistest.Server
+	server  *awstest.Server
 	kinesis *kinesis.Client
 	dynamo  *dynamodb.Client
 
@@ -60,7 +60,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		t: t, folder: t.TempDir(), server: kinesistest.NewServer(kinesistest.Options{}),
+		t: t, folder: t.TempDir(), server: awstest.NewServer(awstest.Options{}),
 		traffic: cloudtrailtest.New(1, 10_000, time.Now), past: time.Now().Add(-pastAge).Truncate(time.Millisecond),
 	}
 	t.Cleanup(w.server.Close)

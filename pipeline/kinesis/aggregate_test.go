@@ -15,7 +15,7 @@ import (
 	deagg "github.com/awslabs/kinesis-aggregation/go/v2/deaggregator"
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // seal makes an aggregate of a protobuf message, good or bad.
@@ -165,7 +165,7 @@ func TestTheBareLibraryDropsTheBatchOrPanics(t *testing.T) {
 // The whole way: through the stand-in, the fetch guard, the library and the session.
 func TestABadAggregateCostsNoOtherRecord(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		var want []string
 		put := func(data []byte, records ...string) {
@@ -203,7 +203,7 @@ func TestABadAggregateCostsNoOtherRecord(t *testing.T) {
 // A restart in the middle of an aggregate reads the whole of it again: checkpoints are whole sequence numbers.
 func TestAnAggregateIsCheckpointedAsAWhole(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.putData(shardID(0), []byte("x"))
 		h := hold{}
 		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
@@ -220,7 +220,7 @@ func TestAnAggregateIsCheckpointedAsAWhole(t *testing.T) {
 // The memory of what an aggregate is expanded to is booked, and given back whatever becomes of it.
 func TestMemoryOfExpandedAggregatesIsBooked(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		h := hold{on: true}
 		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
 		data := make([]string, 1000)
@@ -245,7 +245,7 @@ func TestMemoryOfAnAnswerThatNobodyTakesIsGivenBack(t *testing.T) {
 	for name, last := range map[string][]byte{"records": []byte("x"), "an empty aggregate": seal(keyed("key"))} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 1, kinesistest.Options{})
+				c := newCloud(t, 1, awstest.Options{})
 				r := c.start("worker", setup{config: trimHorizon, worker: func(w *Worker) {
 					ended := w.guard.shardEnded
 					w.guard.shardEnded = func() { // between the last answer and its processing
@@ -257,7 +257,7 @@ func TestMemoryOfAnAnswerThatNobodyTakesIsGivenBack(t *testing.T) {
 				}, submit: func(_ context.Context, _ *reader, b *batch) error { b.Done(); return nil }})
 				r.holding(1)
 				until(t, time.Minute, "it reads", func() bool { return c.CallsBy("worker")["kinesis:GetRecords"] > 3 })
-				fault := c.Inject(kinesistest.Fault{Operation: "GetRecords", Effect: kinesistest.Throttle})
+				fault := c.Inject(awstest.Fault{Operation: "GetRecords", Effect: awstest.Throttle})
 				c.putData(shardID(0), last)
 				c.split(shardID(0))
 				fault.Remove()

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // even says whether the readers hold all of n shards, each as many as the others but for one.
@@ -46,7 +46,7 @@ func TestWorkersShareTheShardsEvenly(t *testing.T) {
 		for _, idle := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d shards, idle %v", shards, idle), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					c := newCloud(t, shards, kinesistest.Options{})
+					c := newCloud(t, shards, awstest.Options{})
 					stop := func() {}
 					if !idle {
 						stop = c.producer(300*time.Millisecond, 2*shards)
@@ -91,7 +91,7 @@ func TestWorkersShareTheShardsEvenly(t *testing.T) {
 func TestManyWorkersStartingAtOnceShareEvenly(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 16
-		c := newCloud(t, shards, kinesistest.Options{})
+		c := newCloud(t, shards, awstest.Options{})
 		stop := c.producer(time.Second, shards)
 		var all []*reader
 		for i := range 5 {
@@ -127,7 +127,7 @@ func stolen(readers []*reader) (n float64) {
 func TestTwoNewcomersNeverAskForTheSameLease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 9
-		c := newCloud(t, shards, kinesistest.Options{})
+		c := newCloud(t, shards, awstest.Options{})
 		first := c.start("first", setup{config: trimHorizon})
 		first.holding(shards)
 		pass(t, 10*time.Second)
@@ -157,7 +157,7 @@ func TestTwoNewcomersNeverAskForTheSameLease(t *testing.T) {
 func TestFreeLeasesBeyondTheShareAreLeftToTheOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 9
-		c := newCloud(t, shards, kinesistest.Options{})
+		c := newCloud(t, shards, awstest.Options{})
 		var all []*reader
 		for i := range 3 {
 			all = append(all, c.start(fmt.Sprint("worker ", i), setup{config: trimHorizon}))
@@ -165,7 +165,7 @@ func TestFreeLeasesBeyondTheShareAreLeftToTheOthers(t *testing.T) {
 		until(t, time.Minute, "three each", func() bool { return even(shards, all...) })
 		pass(t, 10*time.Second)
 		before := stolen(all)
-		c.Inject(kinesistest.Fault{AccessKeyID: "worker 0", Effect: kinesistest.Drop})
+		c.Inject(awstest.Fault{AccessKeyID: "worker 0", Effect: awstest.Drop})
 		until(t, time.Minute, "two share all", func() bool { return even(shards, all[1:]...) })
 		pass(t, 20*time.Second)
 		if n := stolen(all) - before; n != 0 {
@@ -176,12 +176,12 @@ func TestFreeLeasesBeyondTheShareAreLeftToTheOthers(t *testing.T) {
 
 func TestAKilledWorkersShardsAreReadAgainWithinALeaseAndThreeSeconds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 4, kinesistest.Options{})
+		c := newCloud(t, 4, awstest.Options{})
 		a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
 		for range 5 { // at any point of the rhythm of renewals
 			pass(t, 1300*time.Millisecond)
-			killed := c.Inject(kinesistest.Fault{AccessKeyID: "a", Effect: kinesistest.Drop})
+			killed := c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop})
 			at := time.Now()
 			wanted := c.put(40)
 			until(t, time.Minute, "all is read by the survivor", func() bool {
@@ -199,7 +199,7 @@ func TestAKilledWorkersShardsAreReadAgainWithinALeaseAndThreeSeconds(t *testing.
 
 func TestAHandoffWaitsForWhatIsInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		h := hold{on: true}
 		a := c.start("a", setup{config: trimHorizon, submit: h.submit})
 		a.holding(2)
@@ -230,7 +230,7 @@ func TestAHandoffWaitsForWhatIsInFlight(t *testing.T) {
 // cannot keep a lease from the others.
 func TestAHandoffHasALimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		h := hold{on: true}
 		a := c.start("a", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.HandoffTimeout = 30 * time.Second }, submit: h.submit})
 		a.holding(2)
@@ -255,7 +255,7 @@ func TestAHandoffHasALimit(t *testing.T) {
 // A worker that has asked for a lease and died must not keep it from the others for longer than a lease.
 func TestAClaimOfADeadWorkerExpires(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		a := c.start("a", setup{config: trimHorizon})
 		a.holding(2)
 		if err := c.table("dead", time.Minute).claim(t.Context(), c.leases()[shardID(0)]); err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/worker"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // The load: so many shards that the library's own limits (5 reads and 2 MB a second of each, after 10 MB) are far from
@@ -31,9 +31,9 @@ const (
 )
 
 // filled is a server with a stream that holds the load.
-func filled(b *testing.B) *kinesistest.Server {
+func filled(b *testing.B) *awstest.Server {
 	b.Helper()
-	server := kinesistest.NewServer(kinesistest.Options{})
+	server := awstest.NewServer(awstest.Options{})
 	b.Cleanup(server.Close)
 	svc := awskinesis.NewFromConfig(server.AWSConfig(""))
 	if _, err := svc.CreateStream(b.Context(), &awskinesis.CreateStreamInput{StreamName: aws.String(testStream), ShardCount: aws.Int32(benchShards)}); err != nil {
@@ -93,7 +93,7 @@ func (m *meter) count(shardID string, n int) {
 	}
 }
 
-func benchClients(b *testing.B, server *kinesistest.Server) (*awskinesis.Client, *dynamodb.Client) {
+func benchClients(b *testing.B, server *awstest.Server) (*awskinesis.Client, *dynamodb.Client) {
 	cfg := server.AWSConfig("worker")
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 2 * benchShards
@@ -103,7 +103,7 @@ func benchClients(b *testing.B, server *kinesistest.Server) (*awskinesis.Client,
 }
 
 // wrapped reads the load with a Worker.
-func wrapped(b *testing.B, server *kinesistest.Server, run int) time.Duration {
+func wrapped(b *testing.B, server *awstest.Server, run int) time.Duration {
 	k, d := benchClients(b, server)
 	m, l := newMeter(), new(logs)
 	w, err := New(Config{
@@ -132,7 +132,7 @@ func wrapped(b *testing.B, server *kinesistest.Server, run int) time.Duration {
 }
 
 // unwrapped reads it with the library as it comes: its own DynamoDB checkpointer, a checkpoint for each answer.
-func unwrapped(b *testing.B, server *kinesistest.Server, run int) time.Duration {
+func unwrapped(b *testing.B, server *awstest.Server, run int) time.Duration {
 	k, d := benchClients(b, server)
 	cfg := config.NewKinesisClientLibConfig(fmt.Sprint("bare-", run), testStream, "us-east-1", "worker").
 		WithInitialPositionInStream(config.TRIM_HORIZON).WithMaxRecords(benchAnswer).WithShardSyncIntervalMillis(40).

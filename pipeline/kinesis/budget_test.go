@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 func newBudget(total int64) *budget {
@@ -177,7 +177,7 @@ func TestTheEstimateOfAnAnswerFollowsWhatTheShardHasGiven(t *testing.T) {
 func TestFetchesOfManyShardsKeepToTheBudget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const total = 16 << 20
-		c := newCloud(t, 16, kinesistest.Options{})
+		c := newCloud(t, 16, awstest.Options{})
 		for _, id := range c.openShards() {
 			c.putData(id, make([]byte, 300)) // small: the first says nothing of those behind it
 			for range 10 {

@@ -25,8 +25,8 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.uber.org/goleak"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 const (
@@ -62,7 +62,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 // cloud is a Kinesis and a DynamoDB that are called without a network, since sockets do not wait in made-up time.
 type cloud struct {
 	t *testing.T
-	*kinesistest.Service
+	*awstest.Service
 	kinesis *awskinesis.Client
 	dynamo  *dynamodb.Client
 	dial    func(id string) (*awskinesis.Client, *dynamodb.Client) // nil: without a network
@@ -79,9 +79,9 @@ type call struct {
 	response   *http.Response
 }
 
-func newCloud(t *testing.T, shards int, options kinesistest.Options) *cloud {
+func newCloud(t *testing.T, shards int, options awstest.Options) *cloud {
 	t.Helper()
-	c := &cloud{t: t, Service: kinesistest.New(options)}
+	c := &cloud{t: t, Service: awstest.New(options)}
 	c.kinesis, c.dynamo = c.clients("test")
 	c.createStream(shards)
 	return c
@@ -99,7 +99,7 @@ func (c *cloud) clients(id string) (*awskinesis.Client, *dynamodb.Client) {
 	if c.dial != nil {
 		return c.dial(id)
 	}
-	cfg := kinesistest.Config("http://cloud.invalid", "us-east-1", id)
+	cfg := awstest.Config("http://cloud.invalid", "us-east-1", id)
 	cfg.HTTPClient = wire{c, id}
 	return awskinesis.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
 }

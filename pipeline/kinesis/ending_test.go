@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // The tenure ends between the answer with a shard's last records and the session that takes them: nobody has seen them, so
@@ -14,7 +14,7 @@ func TestTheEndOfAShardIsNotWrittenOverRecordsThatNobodySaw(t *testing.T) {
 	for name, cause := range map[string]error{"cut at a deadline": errCut, "lease lost": errLost, "a panic": errPanic} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 1, kinesistest.Options{})
+				c := newCloud(t, 1, awstest.Options{})
 				c.put(10)
 				c.split(shardID(0))
 				ended := false
@@ -41,11 +41,11 @@ func TestTheEndOfAShardIsNotWrittenOverRecordsThatNobodySaw(t *testing.T) {
 // SIGTERM while a table that does not answer is asked for many leases: each would take the time of a call.
 func TestAStopWhileLeasesAreTakenTakesNoMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 300, kinesistest.Options{})
+		c := newCloud(t, 300, awstest.Options{})
 		var hangs atomic.Bool
 		c.onCall(func(k *call) {
 			if k.action == "dynamodb:Scan" && k.id == "worker" && hangs.CompareAndSwap(false, true) {
-				c.Inject(kinesistest.Fault{Operation: "UpdateItem", AccessKeyID: "worker", Effect: kinesistest.Hang})
+				c.Inject(awstest.Fault{Operation: "UpdateItem", AccessKeyID: "worker", Effect: awstest.Hang})
 			}
 		})
 		r := c.start("worker", setup{config: trimHorizon})
@@ -67,7 +67,7 @@ func TestAStopWhileLeasesAreTakenTakesNoMore(t *testing.T) {
 // A worker that has asked for leases and stops in order must not leave them waiting for it.
 func TestAWorkerThatStopsTakesItsClaimsBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 4, kinesistest.Options{})
+		c := newCloud(t, 4, awstest.Options{})
 		a := c.start("a", setup{config: trimHorizon})
 		a.holding(4)
 		pass(t, 30*time.Second)

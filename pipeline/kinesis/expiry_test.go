@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // dynamodb-checkpointer.go:142 compares the other host's LeaseTimeout with its own clock: hosts an hour apart steal
@@ -17,7 +17,7 @@ func TestExpiryDoesNotCompareHostsClocks(t *testing.T) {
 	for name, wrong := range map[string]time.Duration{"an hour ahead": time.Hour, "an hour behind": -time.Hour, "a year behind": -365 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 4, kinesistest.Options{})
+				c := newCloud(t, 4, awstest.Options{})
 				a := c.start("a", setup{config: trimHorizon, worker: func(w *Worker) {
 					w.table.now = func() time.Time { return time.Now().Add(wrong) }
 				}})
@@ -34,7 +34,7 @@ func TestExpiryDoesNotCompareHostsClocks(t *testing.T) {
 					t.Errorf("%v leases changed hands", n-acquired)
 				}
 				// A dead worker's leases expire all the same.
-				c.Inject(kinesistest.Fault{AccessKeyID: "a", Effect: kinesistest.Drop})
+				c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop})
 				died := time.Now()
 				until(t, time.Minute, "the dead worker's shards are taken over", func() bool { return len(b.holds()) == 4 })
 				if took := time.Since(died); took > 23*time.Second {
@@ -47,7 +47,7 @@ func TestExpiryDoesNotCompareHostsClocks(t *testing.T) {
 
 func TestTheBareLibraryStealsByTheHostsClock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		c.putItem(dynamo.Item{attrShardID: dynamo.String("shard"), attrOwner: dynamo.String("a worker whose clock is behind"),
 			attrTimeout: dynamo.String(time.Now().Add(-time.Second).UTC().Format(time.RFC3339Nano))})

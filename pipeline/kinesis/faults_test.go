@@ -19,7 +19,7 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // What the library does wrong, file by file (clientlibrary/; common is worker/common-shard-consumer.go, polling is
@@ -200,7 +200,7 @@ func TestTheLibrarysMetricsAreNotUsed(t *testing.T) {
 	}
 	before := names()
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		c.put(10)
 		c.readAll(time.Minute, r)
@@ -257,7 +257,7 @@ func TestTheLibrarysErrorsAreTakenForWhatTheyAre(t *testing.T) {
 
 func TestNothingIsWrittenPastTheLogger(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.start("worker", setup{}).holding(1)
 		if logrus.StandardLogger().Out != io.Discard {
 			t.Error("the global logrus, which the library uses for renewals, still writes")
@@ -269,7 +269,7 @@ func TestNothingIsWrittenPastTheLogger(t *testing.T) {
 // (and those for making the table), and no others.
 func TestTheWorkerCallsNothingThatItsRoleNeedNotAllow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		a := c.start("worker", setup{config: trimHorizon})
 		a.holding(2)
 		b := c.start("other", setup{config: trimHorizon})

@@ -11,40 +11,40 @@ import (
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // The library gives a shard up on a 5xx, a dropped connection or an expired iterator (polling-shard-consumer.go:205), and
 // on the seventh throttled read, without telling anybody. Here none of them ends a tenure: nothing is lost, and nothing
 // is read twice.
 func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
-	for name, faults := range map[string][]kinesistest.Fault{
-		"every read throttled for a while":     {{Operation: "GetRecords", Effect: kinesistest.Throttle, Count: 40}},
-		"half of the reads throttled":          {{Operation: "GetRecords", Effect: kinesistest.Throttle, Probability: 0.5}},
-		"500 before the effect":                {{Operation: "GetRecords", Effect: kinesistest.Fail, Probability: 0.5}},
-		"500 after the effect":                 {{Operation: "GetRecords", Effect: kinesistest.FailAfter, Probability: 0.5}},
-		"connections dropped before":           {{Operation: "GetRecords", Effect: kinesistest.Drop, Probability: 0.5}},
-		"connections dropped after the effect": {{Operation: "GetRecords", Effect: kinesistest.DropAfter, Probability: 0.5}},
-		"answers that never come":              {{Operation: "GetRecords", Effect: kinesistest.Hang, Count: 6}},
-		"slow answers":                         {{Operation: "GetRecords", Effect: kinesistest.Slow, Delay: 3 * time.Second}},
-		"answers slower than the client waits": {{Operation: "GetRecords", Effect: kinesistest.Slow, Delay: 45 * time.Second, Count: 4}},
-		"every third iterator expired":         {{Operation: "GetRecords", Effect: kinesistest.ExpireIterator, Probability: 0.3}},
-		"no iterator to be had":                {{Operation: "GetShardIterator", Effect: kinesistest.Fail, Probability: 0.7}, {Effect: kinesistest.ExpireIterator, Probability: 0.3}},
-		"iterators throttled":                  {{Operation: "GetShardIterator", Effect: kinesistest.Throttle, Count: 20}, {Effect: kinesistest.ExpireIterator, Probability: 0.3}},
-		"one shard is out of reach":            {{Shard: shardID(0), Effect: kinesistest.Drop, Count: 30}},
-		"all of Kinesis is out of reach":       {{Effect: kinesistest.Drop, Count: 20}},
+	for name, faults := range map[string][]awstest.Fault{
+		"every read throttled for a while":     {{Operation: "GetRecords", Effect: awstest.Throttle, Count: 40}},
+		"half of the reads throttled":          {{Operation: "GetRecords", Effect: awstest.Throttle, Probability: 0.5}},
+		"500 before the effect":                {{Operation: "GetRecords", Effect: awstest.Fail, Probability: 0.5}},
+		"500 after the effect":                 {{Operation: "GetRecords", Effect: awstest.FailAfter, Probability: 0.5}},
+		"connections dropped before":           {{Operation: "GetRecords", Effect: awstest.Drop, Probability: 0.5}},
+		"connections dropped after the effect": {{Operation: "GetRecords", Effect: awstest.DropAfter, Probability: 0.5}},
+		"answers that never come":              {{Operation: "GetRecords", Effect: awstest.Hang, Count: 6}},
+		"slow answers":                         {{Operation: "GetRecords", Effect: awstest.Slow, Delay: 3 * time.Second}},
+		"answers slower than the client waits": {{Operation: "GetRecords", Effect: awstest.Slow, Delay: 45 * time.Second, Count: 4}},
+		"every third iterator expired":         {{Operation: "GetRecords", Effect: awstest.ExpireIterator, Probability: 0.3}},
+		"no iterator to be had":                {{Operation: "GetShardIterator", Effect: awstest.Fail, Probability: 0.7}, {Effect: awstest.ExpireIterator, Probability: 0.3}},
+		"iterators throttled":                  {{Operation: "GetShardIterator", Effect: awstest.Throttle, Count: 20}, {Effect: awstest.ExpireIterator, Probability: 0.3}},
+		"one shard is out of reach":            {{Shard: shardID(0), Effect: awstest.Drop, Count: 30}},
+		"all of Kinesis is out of reach":       {{Effect: awstest.Drop, Count: 20}},
 		"all at once": {
-			{Operation: "GetRecords", Effect: kinesistest.Throttle, Probability: 0.15}, {Operation: "GetRecords", Effect: kinesistest.Fail, Probability: 0.15},
-			{Effect: kinesistest.ExpireIterator, Probability: 0.15}, {Operation: "GetRecords", Effect: kinesistest.DropAfter, Probability: 0.15},
-			{Operation: "GetShardIterator", Effect: kinesistest.Throttle, Probability: 0.2}, {Operation: "ListShards", Effect: kinesistest.Fail, Probability: 0.3},
+			{Operation: "GetRecords", Effect: awstest.Throttle, Probability: 0.15}, {Operation: "GetRecords", Effect: awstest.Fail, Probability: 0.15},
+			{Effect: awstest.ExpireIterator, Probability: 0.15}, {Operation: "GetRecords", Effect: awstest.DropAfter, Probability: 0.15},
+			{Operation: "GetShardIterator", Effect: awstest.Throttle, Probability: 0.2}, {Operation: "ListShards", Effect: awstest.Fail, Probability: 0.3},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 3, kinesistest.Options{Seed: 1})
+				c := newCloud(t, 3, awstest.Options{Seed: 1})
 				r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.MaxRecords = 20 }})
 				r.holding(3)
-				var injected []*kinesistest.Injection
+				var injected []*awstest.Injection
 				for _, f := range faults {
 					f.Service, f.AccessKeyID = "kinesis", "worker"
 					injected = append(injected, c.Inject(f))
@@ -81,7 +81,7 @@ func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
 
 func TestTheBareLibraryForgetsItsRecordProcessorOnAnExpiredIterator(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		b := c.startBare("worker", func(cfg *config.KinesisClientLibConfiguration) {
 			cfg.ShardSyncIntervalMillis = 1000
 			cfg.WithInitialPositionInStream(config.TRIM_HORIZON)
@@ -106,7 +106,7 @@ func TestTheBareLibraryForgetsItsRecordProcessorOnAnExpiredIterator(t *testing.T
 // The position is after the last record that was handed on, not after the checkpoint: what is in flight is not read again.
 func TestAnExpiredIteratorResumesAfterTheLastRecordHandedOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		h := hold{on: true}
 		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
 		for range 5 {
@@ -131,13 +131,13 @@ func TestAnExpiredIteratorResumesAfterTheLastRecordHandedOn(t *testing.T) {
 
 func TestFetchesAreCountedByTheirResult(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(1)
 		pass(t, 5*time.Second)
-		for result, effect := range map[string]kinesistest.Effect{fetchThrottled: kinesistest.Throttle, fetchFailed: kinesistest.Fail, fetchExpiredIterator: kinesistest.ExpireIterator} {
+		for result, effect := range map[string]awstest.Effect{fetchThrottled: awstest.Throttle, fetchFailed: awstest.Fail, fetchExpiredIterator: awstest.ExpireIterator} {
 			before := r.metric("rootwatch_fetches_total", result)
-			c.Inject(kinesistest.Fault{Operation: "GetRecords", Effect: effect, Count: 3})
+			c.Inject(awstest.Fault{Operation: "GetRecords", Effect: effect, Count: 3})
 			pass(t, 20*time.Second)
 			if n := r.metric("rootwatch_fetches_total", result) - before; n != 3 {
 				t.Errorf("3 calls with the effect %s are counted %v times as %s", effect, n, result)
@@ -155,7 +155,7 @@ func TestFetchesAreCountedByTheirResult(t *testing.T) {
 // A checkpoint older than the retention is InvalidArgument for ever: the library retries without an end.
 func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		first := c.start("first", setup{config: trimHorizon})
 		c.put(10)
 		c.readAll(time.Minute, first)
@@ -188,7 +188,7 @@ func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLos
 
 func TestACheckpointThatIsNoSequenceNumberOfTheStreamGoesOnAtTheOldestRecord(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		c.table("test", time.Minute).acquire(t.Context(), &shard{id: shardID(0)}, nil, false) //nolint:errcheck // checked by what follows
 		c.set(shardID(0), attrCheckpoint, "no number at all")
@@ -208,7 +208,7 @@ func TestACheckpointThatIsNoSequenceNumberOfTheStreamGoesOnAtTheOldestRecord(t *
 // common-shard-consumer.go dereferences MillisBehindLatest unchecked; the field is optional.
 func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.onCall(func(k *call) {
 			if k.action != "kinesis:GetRecords" {
 				return
@@ -238,7 +238,7 @@ func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 // far below.
 func TestReadingKeepsToTheRateOfAShard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{Limits: true})
+		c := newCloud(t, 1, awstest.Options{Limits: true})
 		c.put(100)
 		began := time.Now()
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.MaxRecords = 1 }})

@@ -7,20 +7,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // A worker that starts just after the table was deleted makes it anew with a first start of its own: later than what the
 // running ones have not read yet.
 func TestATableMadeAnewByAWorkerThatStartsKeepsTheFirstStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		a := c.start("a", setup{})
 		a.holding(1)
 		first := dynamo.Text(c.item(startKey), attrFirstStart)
 		pass(t, time.Minute)
-		c.Inject(kinesistest.Fault{Operation: "GetRecords", Effect: kinesistest.Throttle}) // a backlog
+		c.Inject(awstest.Fault{Operation: "GetRecords", Effect: awstest.Throttle}) // a backlog
 		c.put(20)
 		pass(t, 10*time.Second)
 		until(t, time.Minute, "a look", func() bool { return time.Since(a.coord.looked) < 100*time.Millisecond })
@@ -46,7 +46,7 @@ func TestATableMadeAnewByAWorkerThatStartsKeepsTheFirstStart(t *testing.T) {
 // An item that was taken out by hand comes back while somebody knows it.
 func TestAFirstStartThatWasDeletedComesBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		r := c.start("worker", setup{})
 		r.holding(1)
 		first := dynamo.Text(c.item(startKey), attrFirstStart)

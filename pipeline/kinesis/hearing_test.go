@@ -11,7 +11,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // denied answers a call as AWS does where a permission is missing.
@@ -23,10 +23,10 @@ func denied(code string) func(*call) {
 func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 	for name, outage := range map[string]func(c *cloud) (end func()){
 		"reads are cut": func(c *cloud) func() {
-			return c.Inject(kinesistest.Fault{Operation: "GetRecords", AccessKeyID: "a", Effect: kinesistest.Drop}).Remove
+			return c.Inject(awstest.Fault{Operation: "GetRecords", AccessKeyID: "a", Effect: awstest.Drop}).Remove
 		},
 		"reads hang": func(c *cloud) func() {
-			return c.Inject(kinesistest.Fault{Operation: "GetRecords", AccessKeyID: "a", Effect: kinesistest.Hang}).Remove
+			return c.Inject(awstest.Fault{Operation: "GetRecords", AccessKeyID: "a", Effect: awstest.Hang}).Remove
 		},
 		"the key refuses it": func(c *cloud) func() {
 			c.onCall(func(k *call) {
@@ -39,7 +39,7 @@ func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 4, kinesistest.Options{})
+				c := newCloud(t, 4, awstest.Options{})
 				a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
 				until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
 				end := outage(c)
@@ -70,13 +70,13 @@ func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 
 // Alone it has nobody to leave them to, and must come back by itself.
 func TestALoneWorkerReadsOnAfterAnOutageOfKinesis(t *testing.T) {
-	for _, effect := range []kinesistest.Effect{kinesistest.Drop, kinesistest.Hang, kinesistest.Fail, kinesistest.Throttle} {
+	for _, effect := range []awstest.Effect{awstest.Drop, awstest.Hang, awstest.Fail, awstest.Throttle} {
 		t.Run(string(effect), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 4, kinesistest.Options{})
+				c := newCloud(t, 4, awstest.Options{})
 				r := c.start("worker", setup{config: trimHorizon})
 				r.holding(4)
-				outage := c.Inject(kinesistest.Fault{Service: "kinesis", AccessKeyID: "worker", Effect: effect})
+				outage := c.Inject(awstest.Fault{Service: "kinesis", AccessKeyID: "worker", Effect: effect})
 				c.put(40)
 				pass(t, 10*time.Minute)
 				outage.Remove()
@@ -92,7 +92,7 @@ func TestALoneWorkerReadsOnAfterAnOutageOfKinesis(t *testing.T) {
 // A pipeline that is stuck makes no calls; the shards would be no better off elsewhere.
 func TestAStuckPipelineIsNoSilenceOfKinesis(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon, submit: func(ctx context.Context, _ *reader, _ *batch) error {
 			<-ctx.Done()
 			return ctx.Err()
@@ -116,7 +116,7 @@ func TestAMissingPermissionToReadEndsTheStartWithAWordAboutIt(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 2, kinesistest.Options{})
+				c := newCloud(t, 2, awstest.Options{})
 				c.onCall(func(k *call) {
 					if k.action == test.action && k.id == "worker" {
 						denied(test.code)(k)
@@ -198,7 +198,7 @@ func TestSilenceIsTheTimeSinceTheOldestCallInVain(t *testing.T) {
 // Small reads succeed and full ones fail: a probe says nothing then, and the others must get the shards all the same.
 func TestAWorkerWhoseFullReadsFailLeavesItsShardsToOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 4, kinesistest.Options{})
+		c := newCloud(t, 4, awstest.Options{})
 		a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
 		c.onCall(func(k *call) {
@@ -223,15 +223,15 @@ func TestAWorkerWhoseFullReadsFailLeavesItsShardsToOthers(t *testing.T) {
 // Of two workers one goes while the shards cannot be listed: those that are known must be taken all the same.
 func TestLeasesAreTakenWhileTheShardsCannotBeListed(t *testing.T) {
 	for name, goes := range map[string]func(c *cloud, a *reader){
-		"killed":  func(c *cloud, _ *reader) { c.Inject(kinesistest.Fault{AccessKeyID: "a", Effect: kinesistest.Drop}) },
+		"killed":  func(c *cloud, _ *reader) { c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop}) },
 		"stopped": func(_ *cloud, a *reader) { a.endWell() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 4, kinesistest.Options{})
+				c := newCloud(t, 4, awstest.Options{})
 				a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
 				until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
-				outage := c.Inject(kinesistest.Fault{Operation: "ListShards", AccessKeyID: "b", Effect: kinesistest.Throttle})
+				outage := c.Inject(awstest.Fault{Operation: "ListShards", AccessKeyID: "b", Effect: awstest.Throttle})
 				goes(c, a)
 				gone := time.Now()
 				c.put(40)
@@ -258,11 +258,11 @@ func TestLeasesAreTakenWhileTheShardsCannotBeListed(t *testing.T) {
 func TestShardsThatHangDoNotHoldUpTheOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards, hung = 16, 6
-		c := newCloud(t, shards, kinesistest.Options{})
+		c := newCloud(t, shards, awstest.Options{})
 		var ids []string
 		for i := range shards {
 			if i < hung {
-				c.Inject(kinesistest.Fault{Operation: "GetRecords", Shard: shardID(i), Effect: kinesistest.Hang})
+				c.Inject(awstest.Fault{Operation: "GetRecords", Shard: shardID(i), Effect: awstest.Hang})
 			} else {
 				ids = append(ids, shardID(i))
 			}

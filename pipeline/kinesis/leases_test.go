@@ -13,8 +13,8 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // bareCheckpointer is the library's own, as its worker "me" would use it.
@@ -80,7 +80,7 @@ func TestWhoMayAcquireALease(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 1, kinesistest.Options{})
+				c := newCloud(t, 1, awstest.Options{})
 				c.ensureTable()
 				var seen *lease
 				if test.item != nil {
@@ -126,7 +126,7 @@ func TestWhoMayAcquireALease(t *testing.T) {
 // successor and the successor's checkpoint.
 func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		former, owner := c.table("former", time.Minute), c.table("owner", time.Minute)
 		s := &shard{id: "shard"}
@@ -160,7 +160,7 @@ func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 
 func TestTheBareLibraryOverwritesItsSuccessor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		former, s := bareCheckpointer(c, "former", 10*time.Second), status("shard")
 		if err := former.GetLease(s, "former"); err != nil {
@@ -180,7 +180,7 @@ func TestTheBareLibraryOverwritesItsSuccessor(t *testing.T) {
 // The same put takes a ClaimRequest away: a claim on a busy shard was wiped again and again.
 func TestAClaimSurvivesCheckpointRenewalAndRelease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		owner, claimer := c.table("owner", time.Minute), c.table("claimer", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
@@ -205,7 +205,7 @@ func TestAClaimSurvivesCheckpointRenewalAndRelease(t *testing.T) {
 
 func TestASecondClaimDoesNotReplaceTheFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		l := must(t)(c.table("owner", time.Minute).acquire(t.Context(), &shard{id: "shard"}, nil, false))
 		first, second := c.table("first", time.Minute), c.table("second", time.Minute)
@@ -227,7 +227,7 @@ func TestASecondClaimDoesNotReplaceTheFirst(t *testing.T) {
 // table's, and over SHARD_END.
 func TestARenewalTouchesOnlyTimeoutAndCounter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard", start: "1", parents: []string{"parent"}}, nil, false))
@@ -258,7 +258,7 @@ func TestARenewalTouchesOnlyTimeoutAndCounter(t *testing.T) {
 
 func TestTheBareLibrarysRenewalPutsAnOlderCheckpointBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		me, s := bareCheckpointer(c, "me", 10*time.Second), status("shard")
 		s.SetCheckpoint("10")
@@ -278,7 +278,7 @@ func TestTheBareLibrarysRenewalPutsAnOlderCheckpointBack(t *testing.T) {
 // A write that was given up (a time limit, a cut connection) may land after the one that followed it.
 func TestAnAbandonedCheckpointCannotTakeALaterOneBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
@@ -308,7 +308,7 @@ func TestAnAbandonedCheckpointCannotTakeALaterOneBack(t *testing.T) {
 
 func TestAFinishedShardStaysFinished(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
@@ -330,7 +330,7 @@ func TestAFinishedShardStaysFinished(t *testing.T) {
 // takes it again, for nobody.
 func TestALateRenewalDoesNotTakeAReleasedLease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
@@ -348,7 +348,7 @@ func TestALateRenewalDoesNotTakeAReleasedLease(t *testing.T) {
 
 func TestTheBareLibrarysLateRenewalTakesAReleasedLease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		me, s := bareCheckpointer(c, "me", 10*time.Second), status("shard")
 		if err := me.GetLease(s, "me"); err != nil {
@@ -366,7 +366,7 @@ func TestTheBareLibrarysLateRenewalTakesAReleasedLease(t *testing.T) {
 // The library's consumer may ask once more for a lease whose tenure has ended; the next tenure is not for it.
 func TestALateRenewalDoesNotTakeUpTheNextTenure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		table := c.table("me", time.Minute)
 		leases := newCheckpointer("me")
@@ -424,7 +424,7 @@ func TestALateRenewalDoesNotTakeUpTheNextTenure(t *testing.T) {
 // A process that ran on the bare library leaves rows without epoch and counter behind, whose owner may be alive.
 func TestRowsOfTheBareLibraryAreTakenOverWithTheirCheckpoints(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		c.put(100)
 		stock := c.startBare("stock", func(cfg *config.KinesisClientLibConfiguration) {
 			cfg.ShardSyncIntervalMillis = 1000

@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // A gauge that is set with each answer would stand still while none comes: the dead shard would look caught up.
@@ -53,14 +53,14 @@ func TestLagGrowsWhileNoAnswerComes(t *testing.T) {
 
 func TestLagIsThatOfTheShardsHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(2)
 		pass(t, 10*time.Second)
 		if n := r.metric("rootwatch_shard_behind_latest_seconds", shardID(0)); n > 1 {
 			t.Errorf("an idle shard that is polled every second is %v seconds behind", n)
 		}
-		fault := c.Inject(kinesistest.Fault{Operation: "GetRecords", Shard: shardID(0), Effect: kinesistest.Throttle})
+		fault := c.Inject(awstest.Fault{Operation: "GetRecords", Shard: shardID(0), Effect: awstest.Throttle})
 		pass(t, time.Minute)
 		if n := r.metric("rootwatch_shard_behind_latest_seconds", shardID(0)); n < 60 || n > 61 {
 			t.Errorf("a shard without an answer for a minute is %v seconds behind", n)

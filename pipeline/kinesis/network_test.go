@@ -9,13 +9,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // newNetwork is a cloud behind a real port, with real time: leases are short here.
 func newNetwork(t *testing.T, shards int) *cloud {
 	t.Helper()
-	server := kinesistest.NewServer(kinesistest.Options{Seed: 1})
+	server := awstest.NewServer(awstest.Options{Seed: 1})
 	t.Cleanup(server.Close)
 	c := &cloud{t: t, Service: server.Service, dial: func(id string) (*awskinesis.Client, *dynamodb.Client) {
 		cfg := server.AWSConfig(id)
@@ -41,9 +41,9 @@ func TestOverTheNetworkNothingIsLost(t *testing.T) {
 	c := newNetwork(t, 6)
 	impatient := setup{config: short, worker: func(w *Worker) { w.guard.callTimeout = time.Second }}
 	first, second, third := c.start("first", impatient), c.start("second", impatient), c.start("third", impatient)
-	for _, f := range []kinesistest.Fault{
-		{Effect: kinesistest.Fail, Probability: 0.03}, {Effect: kinesistest.FailAfter, Probability: 0.03}, {Effect: kinesistest.Drop, Probability: 0.03},
-		{Effect: kinesistest.DropAfter, Probability: 0.03}, {Service: "kinesis", Operation: "GetRecords", Effect: kinesistest.Hang, Probability: 0.01}, {Effect: kinesistest.ExpireIterator, Probability: 0.05},
+	for _, f := range []awstest.Fault{
+		{Effect: awstest.Fail, Probability: 0.03}, {Effect: awstest.FailAfter, Probability: 0.03}, {Effect: awstest.Drop, Probability: 0.03},
+		{Effect: awstest.DropAfter, Probability: 0.03}, {Service: "kinesis", Operation: "GetRecords", Effect: awstest.Hang, Probability: 0.01}, {Effect: awstest.ExpireIterator, Probability: 0.05},
 	} {
 		for _, id := range []string{"first", "second", "third"} {
 			f.AccessKeyID = id
@@ -53,7 +53,7 @@ func TestOverTheNetworkNothingIsLost(t *testing.T) {
 	c.put(600)
 	c.readAll(time.Minute, first, second, third)
 
-	cut := c.Inject(kinesistest.Fault{AccessKeyID: "first", Effect: kinesistest.Drop})
+	cut := c.Inject(awstest.Fault{AccessKeyID: "first", Effect: awstest.Drop})
 	wanted := c.put(600)
 	until(t, time.Minute, "the others read all", func() bool {
 		counts := count(second, third)

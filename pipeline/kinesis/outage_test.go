@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // hold is a pipeline that finishes batches only when it is told to.
@@ -55,7 +55,7 @@ func (h *hold) finish() (n int) {
 // second one is made later.
 func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		var h hold
 		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
 		c.put(10)
@@ -116,16 +116,16 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 // worker.go:311 passes over a shard that the table says is its own, and dynamodb-checkpointer.go:291 tells it so: after
 // a write outage of its worker nobody reads the shard until somebody restarts.
 func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t *testing.T) {
-	for name, fault := range map[string]kinesistest.Fault{
-		"writes fail":                {Operation: "UpdateItem", Effect: kinesistest.Fail},
-		"writes are throttled":       {Operation: "UpdateItem", Effect: kinesistest.Throttle},
-		"the table does not answer":  {Effect: kinesistest.Hang},
-		"the table is out of reach":  {Effect: kinesistest.Drop},
-		"answers to writes are lost": {Operation: "UpdateItem", Effect: kinesistest.DropAfter},
+	for name, fault := range map[string]awstest.Fault{
+		"writes fail":                {Operation: "UpdateItem", Effect: awstest.Fail},
+		"writes are throttled":       {Operation: "UpdateItem", Effect: awstest.Throttle},
+		"the table does not answer":  {Effect: awstest.Hang},
+		"the table is out of reach":  {Effect: awstest.Drop},
+		"answers to writes are lost": {Operation: "UpdateItem", Effect: awstest.DropAfter},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 4, kinesistest.Options{})
+				c := newCloud(t, 4, awstest.Options{})
 				a := c.start("a", setup{config: trimHorizon})
 				b := c.start("b", setup{config: trimHorizon})
 				shared := func() bool { return len(a.holds()) == 2 && len(b.holds()) == 2 }
@@ -137,7 +137,7 @@ func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t
 				fault.Service, fault.AccessKeyID = "dynamodb", "a"
 				outage := c.Inject(fault)
 				cut := time.Now()
-				if fault.Effect != kinesistest.DropAfter { // then a's renewals do move the counters: the leases stay its own until it gives up
+				if fault.Effect != awstest.DropAfter { // then a's renewals do move the counters: the leases stay its own until it gives up
 					until(t, 50*time.Second, "the other worker has taken over", func() bool { return len(b.holds()) == 4 })
 					if took := time.Since(cut); took > 26*time.Second { // a lease and a look
 						t.Errorf("taking over took %s", took)
@@ -178,12 +178,12 @@ func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t
 // The moment of the first start goes with the table: made anew, it must not move past what nobody has read yet.
 func TestATableMadeAnewKeepsTheFirstStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{})
 		r.holding(2)
 		first := dynamo.Text(c.item(startKey), attrFirstStart)
 		pass(t, time.Minute)
-		c.Inject(kinesistest.Fault{Service: "kinesis", Operation: "GetRecords", Effect: kinesistest.Fail})
+		c.Inject(awstest.Fault{Service: "kinesis", Operation: "GetRecords", Effect: awstest.Fail})
 		c.put(20)
 		pass(t, 10*time.Second)
 		if _, err := c.dynamo.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(testApp)}); err != nil {
@@ -200,11 +200,11 @@ func TestATableMadeAnewKeepsTheFirstStart(t *testing.T) {
 
 func TestAWorkerWithoutItsTableIsNotReadyAndSaysSo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(2)
 		until(t, time.Minute, "it is ready", func() bool { return r.Ready() == nil })
-		outage := c.Inject(kinesistest.Fault{Service: "dynamodb", Effect: kinesistest.Drop})
+		outage := c.Inject(awstest.Fault{Service: "dynamodb", Effect: awstest.Drop})
 		until(t, time.Minute, "it is not", func() bool { return r.Ready() != nil })
 		pass(t, time.Minute)
 		if len(r.logs.lines("level=ERROR", "the lease table cannot be read")) == 0 {
@@ -224,15 +224,15 @@ func TestAWorkerWithoutItsTableIsNotReadyAndSaysSo(t *testing.T) {
 
 func TestTheBareLibraryNeverReadsAShardAgainAfterAWriteOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		b := c.startBare("worker", func(cfg *config.KinesisClientLibConfiguration) {
 			cfg.ShardSyncIntervalMillis = 1000
 			cfg.WithInitialPositionInStream(config.TRIM_HORIZON)
 		})
 		c.put(10)
 		until(t, time.Minute, "ten records", func() bool { return len(b.records()) == 10 })
-		c.Inject(kinesistest.Fault{Service: "dynamodb", Operation: "PutItem", Effect: kinesistest.Fail})
-		c.Inject(kinesistest.Fault{Service: "dynamodb", Operation: "UpdateItem", Effect: kinesistest.Fail})
+		c.Inject(awstest.Fault{Service: "dynamodb", Operation: "PutItem", Effect: awstest.Fail})
+		c.Inject(awstest.Fault{Service: "dynamodb", Operation: "UpdateItem", Effect: awstest.Fail})
 		pass(t, time.Minute)
 		c.ClearFaults()
 		c.put(10)
@@ -247,15 +247,15 @@ func TestTheBareLibraryNeverReadsAShardAgainAfterAWriteOutage(t *testing.T) {
 
 // Throttled and failing writes shorter than a lease are nobody's business.
 func TestAShortOutageOfTheTableChangesNothing(t *testing.T) {
-	for name, fault := range map[string]kinesistest.Fault{
-		"throttled": {Effect: kinesistest.Throttle}, "failing": {Effect: kinesistest.Fail}, "failing afterwards": {Effect: kinesistest.FailAfter},
-		"cut": {Effect: kinesistest.Drop}, "cut afterwards": {Effect: kinesistest.DropAfter}, "hanging": {Effect: kinesistest.Hang},
-		"half of the calls failing": {Effect: kinesistest.Fail, Probability: 0.5},
-		"slow":                      {Effect: kinesistest.Slow, Delay: 2 * time.Second},
+	for name, fault := range map[string]awstest.Fault{
+		"throttled": {Effect: awstest.Throttle}, "failing": {Effect: awstest.Fail}, "failing afterwards": {Effect: awstest.FailAfter},
+		"cut": {Effect: awstest.Drop}, "cut afterwards": {Effect: awstest.DropAfter}, "hanging": {Effect: awstest.Hang},
+		"half of the calls failing": {Effect: awstest.Fail, Probability: 0.5},
+		"slow":                      {Effect: awstest.Slow, Delay: 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 4, kinesistest.Options{})
+				c := newCloud(t, 4, awstest.Options{})
 				r := c.start("worker", setup{config: trimHorizon})
 				r.holding(4)
 				fault.Service = "dynamodb"
@@ -284,13 +284,13 @@ func TestAShortOutageOfTheTableChangesNothing(t *testing.T) {
 
 // The lease table is all that the others see: a worker that renews its leases and cannot read must give them up itself.
 func TestAWorkerThatIsCutOffFromKinesisLeavesItsShardsToOthers(t *testing.T) {
-	for _, effect := range []kinesistest.Effect{kinesistest.Drop, kinesistest.Hang, kinesistest.Fail} {
+	for _, effect := range []awstest.Effect{awstest.Drop, awstest.Hang, awstest.Fail} {
 		t.Run(string(effect), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 4, kinesistest.Options{})
+				c := newCloud(t, 4, awstest.Options{})
 				a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
 				until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
-				cut := c.Inject(kinesistest.Fault{Service: "kinesis", AccessKeyID: "a", Effect: effect})
+				cut := c.Inject(awstest.Fault{Service: "kinesis", AccessKeyID: "a", Effect: effect})
 				c.put(40)
 				c.readAll(90*time.Second, b) // a lease, a poll, and what the calls take that get no answer
 				if held := len(b.holds()); held != 4 {
@@ -314,10 +314,10 @@ func TestAWorkerThatIsCutOffFromKinesisLeavesItsShardsToOthers(t *testing.T) {
 // With no right to list shards, but to read them, there is nothing that others could do better.
 func TestAWorkerThatCanReadKeepsItsShardsWhateverListShardsSays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 4, kinesistest.Options{})
+		c := newCloud(t, 4, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(4)
-		c.Inject(kinesistest.Fault{Operation: "ListShards", AccessKeyID: "worker", Effect: kinesistest.Fail})
+		c.Inject(awstest.Fault{Operation: "ListShards", AccessKeyID: "worker", Effect: awstest.Fail})
 		c.put(40)
 		c.readAll(time.Minute, r)
 		pass(t, 2*time.Minute)
@@ -330,12 +330,12 @@ func TestAWorkerThatCanReadKeepsItsShardsWhateverListShardsSays(t *testing.T) {
 // What is read while no checkpoint can be written is read again by the next owner, when the lease goes too.
 func TestReadingWaitsWhileNoCheckpointCanBeWritten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.LeaseDuration = 2 * time.Minute }})
 		c.put(10)
 		c.readAll(time.Minute, r)
 		pass(t, 5*time.Second)
-		outage := c.Inject(kinesistest.Fault{Service: "dynamodb", Operation: "UpdateItem", Effect: kinesistest.Fail})
+		outage := c.Inject(awstest.Fault{Service: "dynamodb", Operation: "UpdateItem", Effect: awstest.Fail})
 		c.put(10)
 		pass(t, 10*time.Second)
 		before, calls := len(r.records()), c.CallsBy("worker")["kinesis:GetRecords"]
@@ -353,7 +353,7 @@ func TestReadingWaitsWhileNoCheckpointCanBeWritten(t *testing.T) {
 
 func TestATableThatIsDeletedIsMadeAnewAndTheWorkersRecover(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 4, kinesistest.Options{CreateDuration: 3 * time.Second})
+		c := newCloud(t, 4, awstest.Options{CreateDuration: 3 * time.Second})
 		pass(t, 5*time.Second)
 		a := c.start("a", setup{config: trimHorizon})
 		b := c.start("b", setup{config: trimHorizon})

@@ -10,14 +10,14 @@ import (
 
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // common-shard-consumer.go:175 calls the record processor without a recover: a panic there ends the process, and after
 // its restart it comes again.
 func TestAPanicGivesTheLeaseUpAndTheProcessLives(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		var broken atomic.Bool
 		r := c.start("worker", setup{config: trimHorizon, submit: func(_ context.Context, _ *reader, b *batch) error {
 			if broken.Load() && b.ShardID == shardID(0) {
@@ -72,7 +72,7 @@ func TestAPanicGivesTheLeaseUpAndTheProcessLives(t *testing.T) {
 
 func TestAPanicWhileAnotherWorkerIsWellHandsTheShardOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		a := c.start("a", setup{config: trimHorizon, submit: func(context.Context, *reader, *batch) error { panic("a broken pipeline") }})
 		b := c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(2, a, b) })
@@ -87,7 +87,7 @@ func TestAPanicWhileAnotherWorkerIsWellHandsTheShardOver(t *testing.T) {
 // A panic anywhere else that the library calls us.
 func TestPanicsInFetchAndShutdownAreRecovered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		var broken atomic.Bool
 		r := c.start("worker", setup{config: trimHorizon, worker: func(w *Worker) {
 			kick := w.guard.shardEnded

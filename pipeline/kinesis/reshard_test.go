@@ -12,15 +12,15 @@ import (
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // common-shard-consumer.go:115 waits for the parent of a leased child without a look at the stop: with the parent
 // unfinished elsewhere, Shutdown hangs for ever.
 func TestStopDoesNotWaitForAParentThatIsUnfinishedElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.put(10)
 		owner := c.start("owner", setup{config: trimHorizon, submit: takeOnly})
 		owner.holding(1)
@@ -42,7 +42,7 @@ func TestStopDoesNotWaitForAParentThatIsUnfinishedElsewhere(t *testing.T) {
 
 func TestTheBareLibraryHangsOnAParentThatIsUnfinishedElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.split(shardID(0))
 		c.ensureTable()
 		c.putItem(dynamo.Item{attrShardID: dynamo.String(shardID(0)), attrOwner: dynamo.String("owner"), attrTimeout: dynamo.String("2100-01-01T00:00:00Z"), attrCheckpoint: dynamo.String("10")})
@@ -67,7 +67,7 @@ func TestAChildStartsOnlyAfterBothParentsOfAMerge(t *testing.T) {
 	for name, slow := range map[string]string{"first parent is slow": shardID(0), "second parent is slow": shardID(1)} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 2, kinesistest.Options{})
+				c := newCloud(t, 2, awstest.Options{})
 				c.put(100)
 				child := c.merge(shardID(0), shardID(1))
 				c.putInto(100, child)
@@ -98,7 +98,7 @@ func TestAChildStartsOnlyAfterBothParentsOfAMerge(t *testing.T) {
 
 func TestAParentWithoutALeaseIsReadBeforeItsChild(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.put(5000)
 		children := c.split(shardID(0))
 		c.putInto(100, children...)
@@ -119,7 +119,7 @@ func TestAParentWithoutALeaseIsReadBeforeItsChild(t *testing.T) {
 // children wait for it.
 func TestAMissingRowOfAParentThatStillExistsClosesTheGate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.put(10)
 		r := c.start("first", setup{config: trimHorizon})
 		c.readAll(time.Minute, r)
@@ -141,17 +141,17 @@ func TestAMissingRowOfAParentThatStillExistsClosesTheGate(t *testing.T) {
 // record-processor-checkpointer.go:70 remembers SHARD_END before it has been written: when the write fails, the shard
 // may be skipped for good, or never be closed.
 func TestTheEndOfAShardIsWrittenAgainUntilItIsThere(t *testing.T) {
-	for name, fault := range map[string]kinesistest.Fault{
-		"refused":                {Effect: kinesistest.Fail},
-		"written, answer lost":   {Effect: kinesistest.FailAfter},
-		"connection cut":         {Effect: kinesistest.Drop},
-		"written, and cut":       {Effect: kinesistest.DropAfter},
-		"throttled":              {Effect: kinesistest.Throttle},
-		"slower than the client": {Effect: kinesistest.Slow, Delay: 6 * time.Second},
+	for name, fault := range map[string]awstest.Fault{
+		"refused":                {Effect: awstest.Fail},
+		"written, answer lost":   {Effect: awstest.FailAfter},
+		"connection cut":         {Effect: awstest.Drop},
+		"written, and cut":       {Effect: awstest.DropAfter},
+		"throttled":              {Effect: awstest.Throttle},
+		"slower than the client": {Effect: awstest.Slow, Delay: 6 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 1, kinesistest.Options{})
+				c := newCloud(t, 1, awstest.Options{})
 				r := c.start("worker", setup{config: trimHorizon})
 				c.put(100)
 				c.readAll(time.Minute, r)
@@ -191,7 +191,7 @@ func TestFetchCheckpointForgetsWhatTheLibraryHasOnlyRemembered(t *testing.T) {
 
 func TestFinishedShardsAreClosedAndReadNoMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(2)
 		c.put(100)
@@ -218,7 +218,7 @@ func TestFinishedShardsAreClosedAndReadNoMore(t *testing.T) {
 // line of descent nothing of a child before its parents' last.
 func TestReshardingUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{UpdateDuration: 2 * time.Second})
+		c := newCloud(t, 2, awstest.Options{UpdateDuration: 2 * time.Second})
 		a := c.start("a", setup{config: trimHorizon})
 		b := c.start("b", setup{config: trimHorizon})
 		stop, stopped := make(chan struct{}), make(chan struct{})
@@ -264,17 +264,17 @@ func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		submit func(context.Context, *reader, *batch) error
-		fault  kinesistest.Fault
+		fault  awstest.Fault
 		lost   bool
 	}{
 		"read to the end":                     {},
 		"its last batch was never finished":   {submit: unfinished, lost: true},
-		"its last records were never fetched": {fault: kinesistest.Fault{Operation: "GetRecords", Shard: shardID(0), Effect: kinesistest.Fail}, lost: true},
+		"its last records were never fetched": {fault: awstest.Fault{Operation: "GetRecords", Shard: shardID(0), Effect: awstest.Fail}, lost: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var ahead atomic.Int64
-				c := newCloud(t, 1, kinesistest.Options{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+				c := newCloud(t, 1, awstest.Options{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 				r := c.start("worker", setup{config: trimHorizon, submit: test.submit})
 				r.holding(1)
 				if test.fault.Effect != "" {
@@ -310,7 +310,7 @@ func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 // finished ones least of all.
 func TestAStreamMadeAnewIsReadFromItsStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		first := c.start("first", setup{config: trimHorizon})
 		c.put(10)
 		c.split(shardID(0))
@@ -344,7 +344,7 @@ func TestAStreamMadeAnewIsReadFromItsStart(t *testing.T) {
 
 func TestAStreamMadeAnewUnderARunningWorkerIsReadFromItsStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		c.put(10)
 		c.readAll(time.Minute, r)

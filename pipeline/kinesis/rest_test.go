@@ -8,14 +8,14 @@ import (
 
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // worker.go:276 sleeps before anything and takes one lease a pass: of 64 shards one a minute, by default.
 func TestSixtyFourShardsAreHeldAndReadWithinAMinute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 64
-		c := newCloud(t, shards, kinesistest.Options{})
+		c := newCloud(t, shards, awstest.Options{})
 		c.put(2 * shards)
 		began := time.Now()
 		r := c.start("worker", setup{config: trimHorizon})
@@ -38,7 +38,7 @@ func TestSixtyFourShardsAreHeldAndReadWithinAMinute(t *testing.T) {
 
 func TestTheBareLibraryHoldsFewOfSixtyFourShardsAfterAMinute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 64, kinesistest.Options{})
+		c := newCloud(t, 64, awstest.Options{})
 		b := c.startBare("worker", func(cfg *config.KinesisClientLibConfiguration) { cfg.WithInitialPositionInStream(config.TRIM_HORIZON) })
 		pass(t, time.Minute)
 		n := len(c.leases())
@@ -53,7 +53,7 @@ func TestTheBareLibraryHoldsFewOfSixtyFourShardsAfterAMinute(t *testing.T) {
 func TestAtRestTheTableIsScannedOnceAQuarterOfALease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards, quarters, quarter = 200, 6, 5 * time.Second
-		c := newCloud(t, shards, kinesistest.Options{})
+		c := newCloud(t, shards, awstest.Options{})
 		r := c.start("worker", setup{config: func(cfg *Config) { cfg.PollInterval = 20 * time.Second }})
 		r.holding(shards)
 		until(t, time.Minute, "all shards are read", func() bool { return r.metric("rootwatch_fetches_total", fetchOK) >= shards })
@@ -83,7 +83,7 @@ func TestAtRestTheTableIsScannedOnceAQuarterOfALease(t *testing.T) {
 // Two workers that share everything evenly have no more to do.
 func TestAtRestTwoWorkersScanOnceAQuarterEach(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 8, kinesistest.Options{})
+		c := newCloud(t, 8, awstest.Options{})
 		a, b := c.start("a", setup{}), c.start("b", setup{})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(8, a, b) })
 		pass(t, 20*time.Second)

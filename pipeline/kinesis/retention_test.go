@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 const day = 24 * time.Hour // the retention of a stream, unless somebody pays for more
@@ -29,7 +29,7 @@ func (c *calendar) live(t *testing.T, d time.Duration) {
 
 func (c *calendar) cloud(t *testing.T) *cloud {
 	t.Helper()
-	return newCloud(t, 1, kinesistest.Options{Clock: c.now})
+	return newCloud(t, 1, awstest.Options{Clock: c.now})
 }
 
 func (c *calendar) set(w *Worker) { w.guard.retention.now = c.now }
@@ -62,7 +62,7 @@ func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var clock calendar
-				c := newCloud(t, 1, kinesistest.Options{Clock: clock.now, TrimmedIterators: test.taken})
+				c := newCloud(t, 1, awstest.Options{Clock: clock.now, TrimmedIterators: test.taken})
 				first := c.start("first", setup{worker: clock.set})
 				first.holding(1)
 				test.before(c, first, &clock)

@@ -9,15 +9,15 @@ import (
 
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // The library begins at LATEST wherever there is no checkpoint (config.go:61, common-shard-consumer.go:94): in a shard
 // that it has held without finding a record, everything that comes until the next start is lost.
 func TestRecordsPutBeforeTheFirstCheckpointAreReadAfterARestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		first := c.start("first", setup{})
 		first.holding(2)
 		pass(t, 10*time.Second)
@@ -34,7 +34,7 @@ func TestRecordsPutBeforeTheFirstCheckpointAreReadAfterARestart(t *testing.T) {
 
 func TestTheBareLibraryLosesRecordsPutBeforeTheFirstCheckpoint(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		first := c.startBare("first", nil)
 		until(t, 5*time.Minute, "the shard is polled", func() bool { return c.CallsBy("first")["kinesis:GetRecords"] > 3 })
 		first.Shutdown()
@@ -50,7 +50,7 @@ func TestTheBareLibraryLosesRecordsPutBeforeTheFirstCheckpoint(t *testing.T) {
 
 func TestRecordsBeforeTheFirstStartAreNotRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		c.put(50)
 		pass(t, time.Minute)
 		r := c.start("worker", setup{})
@@ -67,7 +67,7 @@ func TestRecordsBeforeTheFirstStartAreNotRead(t *testing.T) {
 
 func TestStartAtTheTrimHorizonReadsAll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 3, kinesistest.Options{})
+		c := newCloud(t, 3, awstest.Options{})
 		c.put(50)
 		pass(t, time.Hour)
 		c.onCall(func(k *call) {
@@ -83,7 +83,7 @@ func TestStartAtTheTrimHorizonReadsAll(t *testing.T) {
 
 func TestStartAtATimeReadsFromThereOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		c.put(20)
 		pass(t, time.Hour)
 		at := time.Now()
@@ -103,7 +103,7 @@ func TestStartAtATimeReadsFromThereOn(t *testing.T) {
 // A first start by a local clock that is ahead of Kinesis's would pass over what arrives in between.
 func TestTheFirstStartIsKinesisTimeAndKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		kinesisTime := time.Now().Add(-10 * time.Minute).UTC().Truncate(time.Second)
 		c.onCall(func(k *call) { k.response.Header.Set("Date", kinesisTime.Format(http.TimeFormat)) })
 		c.start("first", setup{}).holding(1)
@@ -124,7 +124,7 @@ func TestTheFirstStartIsKinesisTimeAndKept(t *testing.T) {
 // After a split the library starts the children at LATEST too, once it has seen them.
 func TestChildrenOfASplitAreReadFromTheirBeginning(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		first := c.start("first", setup{})
 		first.holding(1)
 		c.put(10)
@@ -144,7 +144,7 @@ func TestChildrenOfASplitAreReadFromTheirBeginning(t *testing.T) {
 
 func TestTheBareLibraryLosesWhatIsPutIntoTheChildrenOfASplit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		b := c.startBare("worker", func(cfg *config.KinesisClientLibConfiguration) { cfg.ShardSyncIntervalMillis = 2000 })
 		until(t, 5*time.Minute, "the shard is polled", func() bool { return c.CallsBy("worker")["kinesis:GetRecords"] > 3 })
 		c.put(10)
@@ -164,7 +164,7 @@ func TestTheBareLibraryLosesWhatIsPutIntoTheChildrenOfASplit(t *testing.T) {
 // never read.
 func TestAFirstStartAfterAReshardReadsNothingOlder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		c.put(10)
 		children := append(c.split(shardID(0)), c.split(shardID(1))...)
 		grandchild := c.merge(children[0], children[1])
@@ -186,7 +186,7 @@ func TestAFirstStartAfterAReshardReadsNothingOlder(t *testing.T) {
 // their beginning.
 func TestAChildOfAReadParentIsReadFromItsBeginningWhateverTheStartIs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		first := c.start("first", setup{})
 		first.holding(1)
 		c.put(10)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // The library looks at its stop channel only after an answer: throttled it took 20 s (polling-shard-consumer.go:157), and
@@ -17,22 +17,22 @@ func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 	hour := func(cfg *Config) { trimHorizon(cfg); cfg.PollInterval = time.Hour }
 	for name, test := range map[string]struct {
 		config func(*Config)
-		fault  kinesistest.Fault
+		fault  awstest.Fault
 		put    int // records in each shard
 	}{
 		"nothing":                      {},
 		"between polls":                {config: hour},
-		"throttled":                    {fault: kinesistest.Fault{Operation: "GetRecords", Effect: kinesistest.Throttle}},
-		"failing":                      {fault: kinesistest.Fault{Operation: "GetRecords", Effect: kinesistest.Fail}},
-		"an answer that does not come": {fault: kinesistest.Fault{Operation: "GetRecords", Effect: kinesistest.Hang}},
-		"an iterator that is not had":  {fault: kinesistest.Fault{Operation: "GetShardIterator", Effect: kinesistest.Hang}},
+		"throttled":                    {fault: awstest.Fault{Operation: "GetRecords", Effect: awstest.Throttle}},
+		"failing":                      {fault: awstest.Fault{Operation: "GetRecords", Effect: awstest.Fail}},
+		"an answer that does not come": {fault: awstest.Fault{Operation: "GetRecords", Effect: awstest.Hang}},
+		"an iterator that is not had":  {fault: awstest.Fault{Operation: "GetShardIterator", Effect: awstest.Hang}},
 		"the pace of calls":            {config: func(cfg *Config) { trimHorizon(cfg); cfg.MaxRecords = 1 }, put: 100},
-		"memory":                       {config: func(cfg *Config) { trimHorizon(cfg); cfg.FetchMemory = 16 << 20 }, fault: kinesistest.Fault{Operation: "GetRecords", Effect: kinesistest.Hang}},
-		"ListShards":                   {fault: kinesistest.Fault{Operation: "ListShards", Effect: kinesistest.Hang}},
+		"memory":                       {config: func(cfg *Config) { trimHorizon(cfg); cfg.FetchMemory = 16 << 20 }, fault: awstest.Fault{Operation: "GetRecords", Effect: awstest.Hang}},
+		"ListShards":                   {fault: awstest.Fault{Operation: "ListShards", Effect: awstest.Hang}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 3, kinesistest.Options{})
+				c := newCloud(t, 3, awstest.Options{})
 				c.put(3 * test.put)
 				if test.config == nil {
 					test.config = trimHorizon
@@ -66,7 +66,7 @@ func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 // The library has no drain in Shutdown: what is in flight is forgotten, and read again after the restart.
 func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		h := hold{on: true}
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.CheckpointInterval = time.Hour }, submit: h.submit})
 		c.put(100)
@@ -90,7 +90,7 @@ func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *test
 	for _, blocked := range []bool{false, true} {
 		t.Run(fmt.Sprintf("submit blocked %v", blocked), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 3, kinesistest.Options{})
+				c := newCloud(t, 3, awstest.Options{})
 				stuck := false
 				r := c.start("worker", setup{config: trimHorizon, submit: func(ctx context.Context, r *reader, b *batch) error {
 					r.mu.Lock()
@@ -136,7 +136,7 @@ func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *test
 // What a stuck pipeline finishes after the stop is not checkpointed by anybody, and does no harm.
 func TestAcknowledgementsAfterTheStopDoNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		h := hold{on: true}
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.ShutdownTimeout = 5 * time.Second }, submit: h.submit})
 		c.put(10)
@@ -160,15 +160,15 @@ func TestAcknowledgementsAfterTheStopDoNothing(t *testing.T) {
 }
 
 func TestStopWithoutTheTableEndsInTime(t *testing.T) {
-	for _, effect := range []kinesistest.Effect{kinesistest.Drop, kinesistest.Hang, kinesistest.Throttle} {
+	for _, effect := range []awstest.Effect{awstest.Drop, awstest.Hang, awstest.Throttle} {
 		t.Run(string(effect), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 3, kinesistest.Options{})
+				c := newCloud(t, 3, awstest.Options{})
 				r := c.start("worker", setup{config: trimHorizon})
 				r.holding(3)
 				c.put(30)
 				c.readAll(time.Minute, r)
-				c.Inject(kinesistest.Fault{Service: "dynamodb", AccessKeyID: "worker", Effect: effect})
+				c.Inject(awstest.Fault{Service: "dynamodb", AccessKeyID: "worker", Effect: effect})
 				pass(t, 2500*time.Millisecond)
 				took, err := r.end()
 				if took > 10*time.Second || err != nil {
@@ -183,15 +183,15 @@ func TestStopWithoutTheTableEndsInTime(t *testing.T) {
 }
 
 func TestStopBeforeAnythingWorksIsNoError(t *testing.T) {
-	for name, fault := range map[string]kinesistest.Fault{
-		"Kinesis does not answer":  {Service: "kinesis", Effect: kinesistest.Hang},
-		"DynamoDB does not answer": {Service: "dynamodb", Effect: kinesistest.Hang},
-		"Kinesis fails":            {Service: "kinesis", Effect: kinesistest.Fail},
-		"DynamoDB is throttled":    {Service: "dynamodb", Effect: kinesistest.Throttle},
+	for name, fault := range map[string]awstest.Fault{
+		"Kinesis does not answer":  {Service: "kinesis", Effect: awstest.Hang},
+		"DynamoDB does not answer": {Service: "dynamodb", Effect: awstest.Hang},
+		"Kinesis fails":            {Service: "kinesis", Effect: awstest.Fail},
+		"DynamoDB is throttled":    {Service: "dynamodb", Effect: awstest.Throttle},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 1, kinesistest.Options{})
+				c := newCloud(t, 1, awstest.Options{})
 				fault.AccessKeyID = "worker"
 				c.Inject(fault)
 				r := c.start("worker", setup{})
@@ -210,7 +210,7 @@ func TestStopBeforeAnythingWorksIsNoError(t *testing.T) {
 // A pipeline that has stopped takes no batch any more: the lease is somebody else's then.
 func TestARefusedBatchGivesTheLeaseUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		a := c.start("a", setup{config: trimHorizon, submit: func(context.Context, *reader, *batch) error { return errors.New("stopped") }})
 		b := c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(2, a, b) })

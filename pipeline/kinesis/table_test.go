@@ -12,15 +12,15 @@ import (
 	ddb "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 // dynamodb-checkpointer.go:126 describes, then creates, and takes ResourceInUse for a failure: of workers that start
 // together all but one die. It does not wait until the table is ACTIVE, either, and pays for 10 reads and writes.
 func TestWorkersThatStartTogetherShareOneNewTable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 4, kinesistest.Options{CreateDuration: 10 * time.Second})
+		c := newCloud(t, 4, awstest.Options{CreateDuration: 10 * time.Second})
 		pass(t, 10*time.Second)
 		began := time.Now()
 		var all []*reader
@@ -46,8 +46,8 @@ func TestWorkersThatStartTogetherShareOneNewTable(t *testing.T) {
 
 func TestTheBareLibrarysWorkersRaceForTheTable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
-		c.Inject(kinesistest.Fault{Service: "dynamodb", Operation: "CreateTable", Effect: kinesistest.Slow, Delay: time.Second})
+		c := newCloud(t, 1, awstest.Options{})
+		c.Inject(awstest.Fault{Service: "dynamodb", Operation: "CreateTable", Effect: awstest.Slow, Delay: time.Second})
 		failed := make(chan error, 4)
 		for i := range 4 {
 			go func() { failed <- bareCheckpointer(c, fmt.Sprint("worker ", i), time.Minute).Init() }()
@@ -147,7 +147,7 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 1, kinesistest.Options{})
+				c := newCloud(t, 1, awstest.Options{})
 				if test.before != nil {
 					test.before(c)
 				}
@@ -175,16 +175,16 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 
 // What heals is waited out, also at the start.
 func TestTheStartWaitsForWhatHeals(t *testing.T) {
-	for name, fault := range map[string]kinesistest.Fault{
-		"Kinesis is throttled":    {Service: "kinesis", Effect: kinesistest.Throttle},
-		"Kinesis is out of reach": {Service: "kinesis", Effect: kinesistest.Drop},
-		"DynamoDB fails":          {Service: "dynamodb", Effect: kinesistest.Fail},
-		"DynamoDB is throttled":   {Service: "dynamodb", Effect: kinesistest.Throttle},
-		"DynamoDB hangs":          {Service: "dynamodb", Effect: kinesistest.Hang},
+	for name, fault := range map[string]awstest.Fault{
+		"Kinesis is throttled":    {Service: "kinesis", Effect: awstest.Throttle},
+		"Kinesis is out of reach": {Service: "kinesis", Effect: awstest.Drop},
+		"DynamoDB fails":          {Service: "dynamodb", Effect: awstest.Fail},
+		"DynamoDB is throttled":   {Service: "dynamodb", Effect: awstest.Throttle},
+		"DynamoDB hangs":          {Service: "dynamodb", Effect: awstest.Hang},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := newCloud(t, 2, kinesistest.Options{})
+				c := newCloud(t, 2, awstest.Options{})
 				fault.AccessKeyID = "worker"
 				outage := c.Inject(fault)
 				r := c.start("worker", setup{config: trimHorizon})
@@ -201,7 +201,7 @@ func TestTheStartWaitsForWhatHeals(t *testing.T) {
 
 func TestTheStartWaitsForAStreamThatIsBeingMade(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{CreateDuration: 30 * time.Second})
+		c := newCloud(t, 2, awstest.Options{CreateDuration: 30 * time.Second})
 		r := c.start("worker", setup{config: trimHorizon})
 		pass(t, 20*time.Second)
 		if err := r.Ready(); err == nil {
@@ -216,7 +216,7 @@ func TestTheStartWaitsForAStreamThatIsBeingMade(t *testing.T) {
 // The shards are listed, the table is not read: nothing is known yet.
 func TestALookThatFailsHalfWayIsTakenAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		scans := 0
 		c.onCall(func(k *call) {
 			if k.action != "dynamodb:Scan" {
@@ -243,7 +243,7 @@ func TestALookThatFailsHalfWayIsTakenAgain(t *testing.T) {
 // dynamodb-checkpointer.go:450 scans one page, not consistently: with more leases than a page holds the rest looks free.
 func TestTheScanIsConsistentAndReadsAllPages(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		c.ensureTable()
 		const rows = 12
 		for i := range rows { // 300 KB each: a page holds 1 MB
@@ -271,7 +271,7 @@ func TestTheScanIsConsistentAndReadsAllPages(t *testing.T) {
 
 func TestAVanishedTableHasItsOwnError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		if _, _, err := c.table("me", time.Minute).scan(t.Context()); !errors.Is(err, errTableMissing) {
 			t.Errorf("scanning a table that is not there: %v", err)
 		}
@@ -280,7 +280,7 @@ func TestAVanishedTableHasItsOwnError(t *testing.T) {
 
 func TestTheStreamsARNIsUsedThroughout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 2, kinesistest.Options{})
+		c := newCloud(t, 2, awstest.Options{})
 		arn := "arn:aws:kinesis:us-east-1:123456789012:stream/" + testStream
 		c.onCall(func(k *call) {
 			if k.id == "worker" && strings.HasPrefix(k.action, "kinesis:") && !strings.Contains(string(k.request), arn) && !strings.Contains(string(k.request), "NextToken") {

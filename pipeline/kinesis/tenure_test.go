@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 
-	"rootwatch/pipeline/kinesis/kinesistest"
+	"rootwatch/pipeline/awstest"
 )
 
 // testTenure is a tenure of a lease that is in the table.
@@ -30,7 +30,7 @@ func at(n int) position {
 
 func TestTheCheckpointIsTheLastBatchBelowWhichAllAreFinished(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		te := testTenure(t, c)
 		var done []func()
 		for i := range 5 {
@@ -59,7 +59,7 @@ func TestTheCheckpointIsTheLastBatchBelowWhichAllAreFinished(t *testing.T) {
 // anything unfinished.
 func TestCheckpointsNeverGoBackNorAhead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		te := testTenure(t, c)
 		dice := rand.New(rand.NewPCG(1, 3))
 		open := map[int]func(){}
@@ -108,7 +108,7 @@ func TestCheckpointsNeverGoBackNorAhead(t *testing.T) {
 
 func TestACheckpointThatHasNotMovedIsNotWritten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		te := testTenure(t, c)
 		te.add(at(1))()
 		te.add(at(2)) // not finished
@@ -128,7 +128,7 @@ func TestACheckpointThatHasNotMovedIsNotWritten(t *testing.T) {
 
 func TestDrainWaitsForAllThatIsInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		te := testTenure(t, newCloud(t, 1, kinesistest.Options{}))
+		te := testTenure(t, newCloud(t, 1, awstest.Options{}))
 		if err := te.drain(); err != nil {
 			t.Errorf("with nothing in flight: %v", err)
 		}
@@ -161,7 +161,7 @@ func TestDrainWaitsForAllThatIsInFlight(t *testing.T) {
 
 func TestALeaseWithoutRenewalsIsLostAfterThreeQuarters(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		te := testTenure(t, newCloud(t, 1, kinesistest.Options{}))
+		te := testTenure(t, newCloud(t, 1, awstest.Options{}))
 		for range 5 {
 			pass(t, 10*time.Second)
 			te.renewed(time.Now().Add(-time.Second)) // asked a second ago
@@ -184,7 +184,7 @@ func TestALeaseWithoutRenewalsIsLostAfterThreeQuarters(t *testing.T) {
 // After the end of a tenure nothing may call it lost any more.
 func TestAFinishedTenureIsNotLostLater(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(1)
 		pass(t, 10*time.Second)
@@ -199,13 +199,13 @@ func TestAFinishedTenureIsNotLostLater(t *testing.T) {
 // A renewal that was under way when the lease was given back is refused: that is no loss.
 func TestARenewalThatTheReleaseOvertakesIsNoLoss(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		te := testTenure(t, c)
 		said := new(logs)
 		te.log = said.logger()
 		heart := newCoordinator()
 		heart.table, heart.metrics = te.table, te.metrics
-		c.Inject(kinesistest.Fault{AccessKeyID: "me", Operation: "UpdateItem", Effect: kinesistest.Slow, Delay: time.Second, Count: 1})
+		c.Inject(awstest.Fault{AccessKeyID: "me", Operation: "UpdateItem", Effect: awstest.Slow, Delay: time.Second, Count: 1})
 		renewed := make(chan bool)
 		go func() { renewed <- heart.renew(t.Context(), te) }()
 		synctest.Wait()
@@ -225,7 +225,7 @@ func TestARenewalThatTheReleaseOvertakesIsNoLoss(t *testing.T) {
 // Emit leaves a batch that its source has given up, and calls its Done: it is not finished.
 func TestABatchThatThePipelineLeavesIsNotCheckpointed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		te := testTenure(t, c)
 		leases := newCheckpointer("me")
 		leases.hold(te)
@@ -255,10 +255,10 @@ func TestABatchThatThePipelineLeavesIsNotCheckpointed(t *testing.T) {
 // A write of the checkpoint that hangs must not keep a lease from being released in time.
 func TestAHangingCheckpointDoesNotHoldUpTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, kinesistest.Options{})
+		c := newCloud(t, 1, awstest.Options{})
 		te := testTenure(t, c)
 		te.add(at(1))()
-		c.Inject(kinesistest.Fault{AccessKeyID: "me", Operation: "UpdateItem", Effect: kinesistest.Hang})
+		c.Inject(awstest.Fault{AccessKeyID: "me", Operation: "UpdateItem", Effect: awstest.Hang})
 		hangs := make(chan error)
 		go func() { hangs <- te.writeCheckpoint(te.over) }()
 		synctest.Wait()

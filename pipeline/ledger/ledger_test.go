@@ -18,14 +18,14 @@ import (
 
 	"rootwatch/classify"
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 const testTable = "rootwatch-findings"
 
 // task is the ledger as one task has it: its own memory, the shared table. Its clock stands at counted.
-func task(t *testing.T, server *kinesistest.Server, name string) *Ledger {
+func task(t *testing.T, server *awstest.Server, name string) *Ledger {
 	t.Helper()
 	return taskAt(t, server.AWSConfig(name), counted)
 }
@@ -46,8 +46,8 @@ func taskAt(t *testing.T, config aws.Config, now time.Time) *Ledger {
 	return l
 }
 
-func newServer(t *testing.T) *kinesistest.Server {
-	server := kinesistest.NewServer(kinesistest.Options{})
+func newServer(t *testing.T) *awstest.Server {
+	server := awstest.NewServer(awstest.Options{})
 	t.Cleanup(server.Close)
 	return server
 }
@@ -142,7 +142,7 @@ func TestAWriteWhoseAnswerWasLostIsStillTheFirst(t *testing.T) {
 		t.Run(operation, func(t *testing.T) {
 			server := newServer(t)
 			l, f := task(t, server, "a"), unexplained("one")
-			fault := server.Inject(kinesistest.Fault{Service: "dynamodb", Operation: operation, Effect: kinesistest.FailAfter})
+			fault := server.Inject(awstest.Fault{Service: "dynamodb", Operation: operation, Effect: awstest.FailAfter})
 			if _, err := l.Record(t.Context(), f); err == nil {
 				t.Fatal("no error though the answer was lost")
 			}
@@ -187,7 +187,7 @@ func TestTheNewestCallIsRestoredToTheMillisecond(t *testing.T) {
 func TestACopyBringsTheNewestCallUpToWhenItWasCounted(t *testing.T) {
 	server := newServer(t)
 	l := task(t, server, "a")
-	server.Inject(kinesistest.Fault{Service: "dynamodb", Operation: "UpdateItem", AccessKeyID: "a", Effect: kinesistest.Fail})
+	server.Inject(awstest.Fault{Service: "dynamodb", Operation: "UpdateItem", AccessKeyID: "a", Effect: awstest.Fail})
 	if _, err := l.Record(t.Context(), unexplained("one")); err == nil {
 		t.Fatal("no error though the second write failed")
 	}

@@ -19,8 +19,8 @@ import (
 
 	"rootwatch/classify"
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
-	"rootwatch/pipeline/kinesis/kinesistest"
 )
 
 const testAccount = "111122223333" // in part 3, as 999900000003 is
@@ -147,7 +147,7 @@ func TestACopyOfACallThatWasTakenOutIsNotShownAgain(t *testing.T) {
 }
 
 // refusing stands before a server and answers one operation as a role would that may not call it.
-func refusing(t *testing.T, server *kinesistest.Server, operation string) (endpoint string) {
+func refusing(t *testing.T, server *awstest.Server, operation string) (endpoint string) {
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+operation) {
 			w.WriteHeader(http.StatusBadRequest)
@@ -161,14 +161,14 @@ func refusing(t *testing.T, server *kinesistest.Server, operation string) (endpo
 }
 
 func TestWhatTheTableDoesNotTakeStopsNobody(t *testing.T) {
-	for name, refuse := range map[string]func(*testing.T, *kinesistest.Server) *Ledger{
-		"an item that is full of what still matters": func(t *testing.T, server *kinesistest.Server) *Ledger {
+	for name, refuse := range map[string]func(*testing.T, *awstest.Server) *Ledger{
+		"an item that is full of what still matters": func(t *testing.T, server *awstest.Server) *Ledger {
 			l := task(t, server, "a")
 			fill(t, l, newestID(classify.High, part(testAccount)), 0, counted, 5)
 			return l
 		},
-		"a role that may not": func(t *testing.T, server *kinesistest.Server) *Ledger {
-			return taskAt(t, kinesistest.Config(refusing(t, server, "UpdateItem"), "us-east-1", "a"), counted)
+		"a role that may not": func(t *testing.T, server *awstest.Server) *Ledger {
+			return taskAt(t, awstest.Config(refusing(t, server, "UpdateItem"), "us-east-1", "a"), counted)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -307,13 +307,13 @@ func TestTheNewestCallsAreReadAsTheyAreNow(t *testing.T) {
 	server := newServer(t)
 	l := task(t, server, "a")
 	record(t, l, unexplained("one"))
-	server.Inject(kinesistest.Fault{Service: "dynamodb", Operation: "GetItem", Effect: kinesistest.Stale})
+	server.Inject(awstest.Fault{Service: "dynamodb", Operation: "GetItem", Effect: awstest.Stale})
 	wantNewest(t, l, Newest{testAccount, classify.High, counted})
 }
 
 func TestAReadWithoutAnAnswerEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		service := kinesistest.New(kinesistest.Options{})
+		service := awstest.New(awstest.Options{})
 		l, err := New(Config{
 			DynamoDB: dynamodb.NewFromConfig(service.Direct("a")), Table: testTable, Remember: 1,
 			Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
@@ -324,7 +324,7 @@ func TestAReadWithoutAnAnswerEnds(t *testing.T) {
 		if err := l.Prepare(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		service.Inject(kinesistest.Fault{Service: "dynamodb", Operation: "GetItem", Effect: kinesistest.Hang})
+		service.Inject(awstest.Fault{Service: "dynamodb", Operation: "GetItem", Effect: awstest.Hang})
 		began := time.Now()
 		if _, err := l.Newest(t.Context()); err == nil {
 			t.Error("no error though nothing answers")
@@ -340,7 +340,7 @@ func TestAReadWithoutAnAnswerEnds(t *testing.T) {
 
 func TestARoleThatMayNotSetTheTimeToLiveIsEnough(t *testing.T) {
 	server := newServer(t)
-	l := taskAt(t, kinesistest.Config(refusing(t, server, "UpdateTimeToLive"), "us-east-1", "a"), counted)
+	l := taskAt(t, awstest.Config(refusing(t, server, "UpdateTimeToLive"), "us-east-1", "a"), counted)
 	if !record(t, l, unexplained("one")) {
 		t.Error("the call is not the first")
 	}

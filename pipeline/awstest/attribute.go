@@ -1,0 +1,295 @@
+package awstest
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// item is a DynamoDB item. Items and the values in them are never changed once they are stored or handed
+// out: an update makes new ones along the path it changes.
+type item map[string]value
+
+// value is an attribute value; kind says which of the fields holds it.
+type value struct {
+	kind string // S, N, B, BOOL, NULL, L, M, SS, NS or BS
+	s    string // S and B
+	n    number
+	bool bool
+	list []value // L; a set's members, which are S, N or B
+	m    map[string]value
+}
+
+// setKinds tells what a set is made of.
+var setKinds = map[string]string{"SS": "S", "NS": "N", "BS": "B"}
+
+const (
+	maxItemBytes = 400 << 10
+	maxDepth     = 32
+	maxNameBytes = 1<<16 - 1 // of an attribute's name
+)
+
+var nameTooLarge = invalid("Attribute name is too large, must be less than %d bytes", maxNameBytes+1)
+
+// UnmarshalJSON reads {"S":"text"} and its like.
+func (v *value) UnmarshalJSON(b []byte) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return errorf("SerializationException", "reading an attribute value: %v", err)
+	}
+	maps.DeleteFunc(raw, func(_ string, b json.RawMessage) bool { return string(b) == "null" })
+	if len(raw) != 1 {
+		if len(raw) == 0 {
+			return invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+		}
+		return invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+	}
+	for kind, b := range raw {
+		v.kind = kind
+		return v.read(b)
+	}
+	return nil
+}
+
+func (v *value) read(b []byte) error {
+	switch v.kind {
+	case "S":
+		return scalar(b, &v.s)
+	case "N":
+		var text string
+		if err := scalar(b, &text); err != nil {
+			return err
+		}
+		var err error
+		v.n, err = parseNumber(text)
+		return err
+	case "B":
+		var data []byte
+		if err := scalar(b, &data); err != nil {
+			return err
+		}
+		v.s = string(data)
+		return nil
+	case "BOOL":
+		return scalar(b, &v.bool)
+	case "NULL":
+		if err := scalar(b, &v.bool); err != nil {
+			return err
+		}
+		if !v.bool {
+			return invalid("One or more parameter values were invalid: Null attribute value types must have the value of true")
+		}
+		return nil
+	case "L":
+		v.list = []value{}
+		return scalar(b, &v.list)
+	case "M":
+		v.m = map[string]value{}
+		if err := scalar(b, &v.m); err != nil {
+			return err
+		}
+		return checkNames(v.m)
+	case "SS", "NS", "BS":
+		return v.readSet(b)
+	}
+	return invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+}
+
+// scalar decodes one JSON value; an error that AWS has a name for stays as it is.
+func scalar(b []byte, into any) error {
+	return decode(&request{body: b}, into)
+}
+
+func (v *value) readSet(b []byte) error {
+	var raw []json.RawMessage
+	if err := scalar(b, &raw); err != nil {
+		return err
+	}
+	if len(raw) == 0 {
+		names := map[string]string{"SS": "string", "NS": "number", "BS": "binary"}
+		return invalid("One or more parameter values were invalid: An %s set  may not be empty", names[v.kind])
+	}
+	v.list = make([]value, len(raw))
+	for i := range raw {
+		v.list[i].kind = setKinds[v.kind]
+		if err := v.list[i].read(raw[i]); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(v.list[:i], v.list[i].equal) {
+			return invalid("One or more parameter values were invalid: Input collection %s contains duplicates.", v)
+		}
+	}
+	return nil
+}
+
+// MarshalJSON writes what UnmarshalJSON reads.
+func (v value) MarshalJSON() ([]byte, error) {
+	inner, err := json.Marshal(v.plain())
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat([]byte(`{"`+v.kind+`":`), inner, []byte{'}'}), nil
+}
+
+// plain is the value as encoding/json knows it.
+func (v value) plain() any {
+	switch v.kind {
+	case "S":
+		return v.s
+	case "N":
+		return v.n.String()
+	case "B":
+		return base64.StdEncoding.EncodeToString([]byte(v.s))
+	case "BOOL", "NULL":
+		return v.bool
+	case "L":
+		return v.list
+	case "M":
+		return v.m
+	}
+	members := make([]any, len(v.list))
+	for i, member := range v.list {
+		members[i] = member.plain()
+	}
+	return members
+}
+
+// String is for messages.
+func (v value) String() string {
+	b, err := json.Marshal(v.plain())
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func (v value) isSet() bool { return setKinds[v.kind] != "" }
+
+// size is the bytes that a value counts for (the developer guide's "item sizes and formats").
+func (v value) size() int {
+	switch v.kind {
+	case "S", "B":
+		return len(v.s)
+	case "N":
+		return v.n.size()
+	case "BOOL", "NULL":
+		return 1
+	}
+	size := 0
+	for _, e := range v.list {
+		size += e.size()
+	}
+	for name, e := range v.m {
+		size += len(name) + e.size()
+	}
+	if !v.isSet() {
+		size += 3 + len(v.list) + len(v.m)
+	}
+	return size
+}
+
+func (it item) size() int {
+	size := 0
+	for name, v := range it {
+		size += len(name) + v.size()
+	}
+	return size
+}
+
+// check refuses what no table takes, whatever is in it.
+func (it item) check() error {
+	if err := checkNames(it); err != nil {
+		return err
+	}
+	if it.size() > maxItemBytes {
+		return invalid("Item size has exceeded the maximum allowed size")
+	}
+	if it.depth() > maxDepth {
+		return invalid("Nesting Levels have exceeded supported limits")
+	}
+	return nil
+}
+
+func checkNames(attributes map[string]value) error {
+	for name := range attributes {
+		if len(name) > maxNameBytes {
+			return nameTooLarge
+		}
+	}
+	return nil
+}
+
+// depth is how many lists and maps are inside each other at most.
+func (v value) depth() int {
+	if v.kind != "L" && v.kind != "M" {
+		return 0
+	}
+	deepest := item(v.m).depth()
+	for _, e := range v.list {
+		deepest = max(deepest, e.depth())
+	}
+	return deepest + 1
+}
+
+func (it item) depth() int {
+	deepest := 0
+	for _, v := range it {
+		deepest = max(deepest, v.depth())
+	}
+	return deepest
+}
+
+func (v value) equal(o value) bool {
+	if v.kind != o.kind || len(v.list) != len(o.list) || len(v.m) != len(o.m) {
+		return false
+	}
+	switch v.kind {
+	case "S", "B":
+		return v.s == o.s
+	case "N":
+		return v.n.compare(o.n) == 0
+	case "BOOL", "NULL":
+		return v.bool == o.bool
+	case "L":
+		return slices.EqualFunc(v.list, o.list, value.equal)
+	case "M":
+		return maps.EqualFunc(v.m, o.m, value.equal)
+	}
+	for _, e := range v.list { // sets: members are unique, so as many of them in o is all of them
+		if !slices.ContainsFunc(o.list, e.equal) {
+			return false
+		}
+	}
+	return true
+}
+
+// compare orders two values; ok is false if they have no order: other kinds, or different ones.
+func (v value) compare(o value) (order int, ok bool) {
+	if v.kind != o.kind {
+		return 0, false
+	}
+	switch v.kind {
+	case "N":
+		return v.n.compare(o.n), true
+	case "S", "B":
+		return cmp.Compare(v.s, o.s), true
+	}
+	return 0, false
+}
+
+// contains is the condition function: a part of a string, a member of a set or a list.
+func (v value) contains(o value) bool {
+	switch v.kind {
+	case "S":
+		return o.kind == "S" && strings.Contains(v.s, o.s)
+	case "B":
+		return o.kind == "B" && bytes.Contains([]byte(v.s), []byte(o.s))
+	case "L", "SS", "NS", "BS":
+		return slices.ContainsFunc(v.list, o.equal)
+	}
+	return false
+}

@@ -1,0 +1,204 @@
+package awstest
+
+import (
+	"slices"
+	"strings"
+)
+
+// expressions is the part of a request that its expressions share: what #names and :values stand for, and
+// which of them have been used.
+type expressions struct {
+	ExpressionAttributeNames  map[string]string
+	ExpressionAttributeValues map[string]value
+
+	usedNames, usedValues map[string]bool
+}
+
+// What AWS allows of one expression (developer guide, "Quotas": expression parameters). The size also keeps
+// the parser, which calls itself for every parenthesis, from running out of stack.
+const (
+	maxExpressionBytes = 4096
+	maxOperators       = 300 // functions count too
+	maxInOperands      = 100
+)
+
+// parse reads one expression. what is its parameter's name, for messages.
+func parse[T any](e *expressions, what string, text *string, f func(*parser) (T, error)) (T, error) {
+	var none T
+	if text == nil {
+		return none, nil
+	}
+	if *text == "" {
+		return none, invalid("Invalid %s: The expression can not be empty;", what)
+	}
+	if n := len(*text); n > maxExpressionBytes {
+		return none, invalid("Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", what, n)
+	}
+	tokens, err := lex(*text)
+	if err != nil {
+		return none, invalid("Invalid %s: %v", what, err)
+	}
+	p := &parser{text: *text, tokens: tokens, env: e}
+	out, err := f(p)
+	if err == nil && p.peek().kind != 0 {
+		err = p.unexpected()
+	}
+	if err == nil && p.operators > maxOperators {
+		err = wrongf("The expression contains too many operators; operator count: %d", p.operators)
+	}
+	if err != nil {
+		return none, invalid("Invalid %s: %v", what, err)
+	}
+	return out, nil
+}
+
+// checkPlaceholders refuses malformed keys, and substitutions where there is no expression.
+func (e *expressions) checkPlaceholders(present bool) error {
+	if !present && e.ExpressionAttributeNames != nil {
+		return invalid("ExpressionAttributeNames can only be specified when using expressions")
+	}
+	if !present && e.ExpressionAttributeValues != nil {
+		return invalid("ExpressionAttributeValues can only be specified when using expressions")
+	}
+	if e.ExpressionAttributeNames != nil && len(e.ExpressionAttributeNames) == 0 {
+		return invalid("ExpressionAttributeNames must not be empty")
+	}
+	if e.ExpressionAttributeValues != nil && len(e.ExpressionAttributeValues) == 0 {
+		return invalid("ExpressionAttributeValues must not be empty")
+	}
+	for key, name := range e.ExpressionAttributeNames {
+		if !isPlaceholder(key, '#') {
+			return invalid("ExpressionAttributeNames contains invalid key: Syntax error; key: %q", key)
+		}
+		if len(name) > maxNameBytes {
+			return nameTooLarge
+		}
+	}
+	for key := range e.ExpressionAttributeValues {
+		if !isPlaceholder(key, ':') {
+			return invalid("ExpressionAttributeValues contains invalid key: Syntax error; key: %q", key)
+		}
+	}
+	return nil
+}
+
+func isPlaceholder(key string, first byte) bool {
+	tokens, err := lex(key)
+	// #0 is allowed as well as #a: what follows the mark may begin with a digit.
+	return err == nil && len(tokens) == 2 && tokens[0].kind == first && tokens[0].text == key
+}
+
+// checkUsed refuses what no expression has used, as AWS does.
+func (e *expressions) checkUsed() error {
+	if unused := unusedKeys(e.ExpressionAttributeNames, e.usedNames); unused != "" {
+		return invalid("Value provided in ExpressionAttributeNames unused in expressions: keys: {%s}", unused)
+	}
+	if unused := unusedKeys(e.ExpressionAttributeValues, e.usedValues); unused != "" {
+		return invalid("Value provided in ExpressionAttributeValues unused in expressions: keys: {%s}", unused)
+	}
+	return nil
+}
+
+func unusedKeys[V any](given map[string]V, used map[string]bool) string {
+	var unused []string
+	for key := range given {
+		if !used[key] {
+			unused = append(unused, key)
+		}
+	}
+	slices.Sort(unused)
+	return strings.Join(unused, ", ")
+}
+
+// parser reads the tokens of one expression from left to right.
+type parser struct {
+	text   string
+	tokens []token
+	env    *expressions
+
+	operators int      // and functions that were read
+	named     []string // top-level attributes that were read
+}
+
+func (p *parser) peek() token { return p.tokens[0] }
+
+func (p *parser) take() token {
+	t := p.tokens[0]
+	if t.kind != 0 {
+		p.tokens = p.tokens[1:]
+	}
+	return t
+}
+
+// accept takes an operator if it is next.
+func (p *parser) accept(operator string) bool {
+	if t := p.peek(); t.kind == 'a' || t.kind == 0 || t.text != operator {
+		return false
+	}
+	p.take()
+	return true
+}
+
+func (p *parser) acceptWord(keyword string) bool {
+	if !p.peek().is(keyword) {
+		return false
+	}
+	p.take()
+	return true
+}
+
+func (p *parser) expect(operator string) error {
+	if !p.accept(operator) {
+		return p.unexpected()
+	}
+	return nil
+}
+
+func (p *parser) unexpected() error {
+	t := p.peek()
+	return syntaxError(p.text, t.at, t.at+len(t.text))
+}
+
+// nextIsCall reports whether a function's name and its parenthesis are next.
+func (p *parser) nextIsCall() bool {
+	return p.peek().kind == 'a' && p.tokens[1].kind == '('
+}
+
+// value takes a :value.
+func (p *parser) value() (value, error) {
+	t := p.take()
+	v, ok := p.env.ExpressionAttributeValues[t.text]
+	if !ok {
+		return v, wrongf("An expression attribute value used in expression is not defined; attribute value: %s", t.text)
+	}
+	if p.env.usedValues == nil {
+		p.env.usedValues = map[string]bool{}
+	}
+	p.env.usedValues[t.text] = true
+	return v, nil
+}
+
+// name takes an attribute's name or a #name.
+func (p *parser) name() (string, error) {
+	t := p.peek()
+	switch t.kind {
+	case 'a':
+		if reserved[strings.ToUpper(t.text)] {
+			return "", wrongf("Attribute name is a reserved keyword; reserved keyword: %s", t.text)
+		}
+		p.take()
+		return t.text, nil
+	case '#':
+		p.take()
+		name, ok := p.env.ExpressionAttributeNames[t.text]
+		if !ok {
+			return "", wrongf("An expression attribute name used in the document path is not defined; attribute name: %s", t.text)
+		}
+		if p.env.usedNames == nil {
+			p.env.usedNames = map[string]bool{}
+		}
+		p.env.usedNames[t.text] = true
+		return name, nil
+	}
+	return "", p.unexpected()
+}

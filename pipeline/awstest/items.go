@@ -1,0 +1,355 @@
+package awstest
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+)
+
+// legacy is what expressions have replaced. This server does not know it, and says so: to ignore a
+// condition would be worse.
+type legacy struct {
+	Expected, ConditionalOperator, AttributeUpdates, AttributesToGet json.RawMessage
+	KeyConditions, QueryFilter, ScanFilter, IndexName                json.RawMessage
+}
+
+func (l *legacy) check() error {
+	return unsupported(map[string]json.RawMessage{
+		"Expected": l.Expected, "ConditionalOperator": l.ConditionalOperator, "AttributeUpdates": l.AttributeUpdates,
+		"AttributesToGet": l.AttributesToGet, "KeyConditions": l.KeyConditions, "QueryFilter": l.QueryFilter,
+		"ScanFilter": l.ScanFilter, "IndexName": l.IndexName,
+	})
+}
+
+// unsupported refuses a call that gives one of some parameters; the first by name, so that the answer is always the
+// same.
+func unsupported(parameters map[string]json.RawMessage) error {
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		if v := parameters[name]; v != nil && string(v) != "null" {
+			return invalid("%s is not supported by this server", name)
+		}
+	}
+	return nil
+}
+
+// writeInput is what the calls that write one item have in common.
+type writeInput struct {
+	legacy
+	expressions
+	TableName                           string
+	ConditionExpression                 *string
+	ReturnValues                        string
+	ReturnValuesOnConditionCheckFailure string
+	ReturnConsumedCapacity              string
+	ReturnItemCollectionMetrics         string
+}
+
+type putItemInput struct {
+	writeInput
+	Item item
+}
+
+type keyInput struct {
+	writeInput
+	Key              item
+	UpdateExpression *string
+}
+
+// writeOutput is the answer of the calls that write one item.
+type writeOutput struct {
+	Attributes       item              `json:",omitempty"`
+	ConsumedCapacity *consumedCapacity `json:",omitempty"`
+}
+
+// check reads what a write's expressions say, before the table is locked.
+func (in *writeInput) check(returns []string, updating bool) (condition, error) {
+	if err := in.legacy.check(); err != nil {
+		return nil, err
+	}
+	if in.ReturnValues == "" {
+		in.ReturnValues = "NONE"
+	}
+	if !slices.Contains(returns, in.ReturnValues) {
+		return nil, invalid("Return values set to invalid value")
+	}
+	if err := checkEnum("returnConsumedCapacity", in.ReturnConsumedCapacity, "INDEXES", "TOTAL", "NONE"); err != nil {
+		return nil, err
+	}
+	if err := checkEnum("returnValuesOnConditionCheckFailure", in.ReturnValuesOnConditionCheckFailure, "ALL_OLD", "NONE"); err != nil {
+		return nil, err
+	}
+	if err := in.checkPlaceholders(in.ConditionExpression != nil || updating); err != nil {
+		return nil, err
+	}
+	return parse(&in.expressions, "ConditionExpression", in.ConditionExpression, (*parser).condition)
+}
+
+func checkEnum(member, v string, allowed ...string) error {
+	if v == "" || slices.Contains(allowed, v) {
+		return nil
+	}
+	return invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy enum value set: %v", v, member, allowed)
+}
+
+// change is one write: what it needs of the table, and the item that it leaves.
+type change struct {
+	key       func(*table) (key, error) // an error also for what is wrong whatever the item is: that is said before the condition is tested
+	condition condition
+	apply     func(t *table, old item) (item, error) // nil removes
+}
+
+// prepared is a change that may be made.
+type prepared struct {
+	table        *table
+	key          key
+	old, changed item
+}
+
+func (p prepared) sameItem(o prepared) bool { return p.table == o.table && p.key.compare(o.key) == 0 }
+
+// prepare finds out what a change leaves of its item, or why it may not be made. The table is locked.
+func (t *table) prepare(in *writeInput, c change) (p prepared, err error) {
+	p.table = t
+	if p.key, err = c.key(t); err != nil {
+		return p, err
+	}
+	p.old = t.get(p.key)
+	if c.condition != nil && !c.condition.test(p.old) {
+		failed := errorf("ConditionalCheckFailedException", "The conditional request failed")
+		if in.ReturnValuesOnConditionCheckFailure == "ALL_OLD" {
+			failed.item = p.old
+		}
+		return p, failed
+	}
+	if p.changed, err = c.apply(t, p.old); err != nil {
+		return p, err
+	}
+	return p, p.changed.check()
+}
+
+// writeItem makes one change, and says what it has cost if the caller asked.
+func (s *Service) writeItem(in *writeInput, c change) (prepared, *consumedCapacity, error) {
+	t, err := s.servingTable(in.TableName)
+	if err != nil {
+		return prepared{}, nil, err
+	}
+	p, err := t.prepare(in, c)
+	if err != nil {
+		return p, nil, err
+	}
+	t.put(p.key, p.changed)
+	return p, consumed(in.ReturnConsumedCapacity, t.name, writeUnits(p.old, p.changed)), nil
+}
+
+func putItem(s *Service, _ *request, in *putItemInput) (any, error) {
+	if in.Item == nil {
+		return nil, missing("item")
+	}
+	cond, err := in.check([]string{"NONE", "ALL_OLD"}, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.checkUsed(); err != nil {
+		return nil, err
+	}
+	done, capacity, err := s.writeItem(&in.writeInput, putChange(in.Item, cond))
+	if err != nil {
+		return nil, err
+	}
+	out := writeOutput{ConsumedCapacity: capacity}
+	if in.ReturnValues == "ALL_OLD" {
+		out.Attributes = done.old
+	}
+	return out, nil
+}
+
+func putChange(it item, cond condition) change {
+	return change{
+		key: func(t *table) (key, error) {
+			if err := it.check(); err != nil {
+				return key{}, err
+			}
+			return t.keyOf(it, false)
+		},
+		condition: cond,
+		apply:     func(*table, item) (item, error) { return it, nil },
+	}
+}
+
+func deleteItem(s *Service, _ *request, in *keyInput) (any, error) {
+	if in.Key == nil {
+		return nil, missing("key")
+	}
+	cond, err := in.check([]string{"NONE", "ALL_OLD"}, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.checkUsed(); err != nil {
+		return nil, err
+	}
+	done, capacity, err := s.writeItem(&in.writeInput, deleteChange(in.Key, cond))
+	if err != nil {
+		return nil, err
+	}
+	out := writeOutput{ConsumedCapacity: capacity}
+	if in.ReturnValues == "ALL_OLD" {
+		out.Attributes = done.old
+	}
+	return out, nil
+}
+
+func deleteChange(k item, cond condition) change {
+	return change{
+		key:       func(t *table) (key, error) { return t.keyOf(k, true) },
+		condition: cond,
+		apply:     func(*table, item) (item, error) { return nil, nil },
+	}
+}
+
+func updateItem(s *Service, _ *request, in *keyInput) (any, error) {
+	if in.Key == nil {
+		return nil, missing("key")
+	}
+	u, cond, err := in.update()
+	if err != nil {
+		return nil, err
+	}
+	done, capacity, err := s.writeItem(&in.writeInput, updateChange(in.Key, u, cond))
+	if err != nil {
+		return nil, err
+	}
+	out := writeOutput{ConsumedCapacity: capacity}
+	switch in.ReturnValues {
+	case "ALL_OLD":
+		out.Attributes = done.old
+	case "ALL_NEW":
+		out.Attributes = done.changed
+	case "UPDATED_OLD":
+		out.Attributes = project(done.old, u.paths())
+	case "UPDATED_NEW":
+		out.Attributes = project(done.changed, u.paths())
+	}
+	return out, nil
+}
+
+// update reads the two expressions of an UpdateItem.
+func (in *keyInput) update() (*update, condition, error) {
+	all := []string{"NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"}
+	cond, err := in.check(all, in.UpdateExpression != nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	u, err := parse(&in.expressions, "UpdateExpression", in.UpdateExpression, (*parser).update)
+	if err != nil {
+		return nil, nil, err
+	}
+	if u == nil {
+		u = &update{}
+	}
+	return u, cond, in.checkUsed()
+}
+
+func updateChange(k item, u *update, cond condition) change {
+	return change{
+		key: func(t *table) (key, error) {
+			for _, p := range u.paths() {
+				if t.isKey(p[0].name) {
+					return key{}, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", p[0].name)
+				}
+			}
+			return t.keyOf(k, true)
+		},
+		condition: cond,
+		apply: func(t *table, old item) (item, error) {
+			if old == nil && u.removesOnly() {
+				return nil, nil // there is nothing to take away from, and no item is made for that
+			}
+			if old == nil {
+				old = k
+			}
+			return u.apply(old)
+		},
+	}
+}
+
+type getItemInput struct {
+	legacy
+	expressions
+	TableName              string
+	Key                    item
+	ConsistentRead         bool
+	ProjectionExpression   *string
+	ReturnConsumedCapacity string
+}
+
+func getItem(s *Service, r *request, in *getItemInput) (any, error) {
+	if err := in.legacy.check(); err != nil {
+		return nil, err
+	}
+	if in.Key == nil {
+		return nil, missing("key")
+	}
+	if err := in.checkPlaceholders(in.ProjectionExpression != nil); err != nil {
+		return nil, err
+	}
+	paths, err := parse(&in.expressions, "ProjectionExpression", in.ProjectionExpression, (*parser).projection)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.checkUsed(); err != nil {
+		return nil, err
+	}
+	t, err := s.servingTable(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	k, err := t.keyOf(in.Key, true)
+	if err != nil {
+		return nil, err
+	}
+	it := t.seenBy(r, in.ConsistentRead).get(k)
+	out := struct {
+		Item             *item             `json:",omitempty"`
+		ConsumedCapacity *consumedCapacity `json:",omitempty"`
+	}{ConsumedCapacity: consumed(in.ReturnConsumedCapacity, t.name, readUnits(it.size(), in.ConsistentRead))}
+	if it != nil {
+		it = project(it, paths)
+		out.Item = &it
+	}
+	return out, nil
+}
+
+// consumedCapacity is what a call has cost.
+type consumedCapacity struct {
+	TableName     string
+	CapacityUnits float64
+	Table         *tableCapacity `json:",omitempty"`
+}
+
+type tableCapacity struct{ CapacityUnits float64 }
+
+// consumed is nil unless the caller asked.
+func consumed(asked, table string, units float64) *consumedCapacity {
+	switch asked {
+	case "TOTAL":
+		return &consumedCapacity{TableName: table, CapacityUnits: units}
+	case "INDEXES":
+		return &consumedCapacity{TableName: table, CapacityUnits: units, Table: &tableCapacity{units}}
+	}
+	return nil
+}
+
+// writeUnits is one per KB of the larger of the items before and after.
+func writeUnits(old, changed item) float64 {
+	return max(1, math.Ceil(float64(max(old.size(), changed.size()))/1024))
+}
+
+// readUnits is one per 4 KB, half of it for an eventually consistent read.
+func readUnits(bytes int, consistent bool) float64 {
+	units := max(1, math.Ceil(float64(bytes)/4096))
+	if !consistent {
+		units /= 2
+	}
+	return units
+}

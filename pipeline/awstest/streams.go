@@ -1,0 +1,355 @@
+package awstest
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+func init() {
+	register(kinesisService, map[string]operation{
+		"CreateStream":                  typed(createStream),
+		"DeleteStream":                  typed(deleteStream),
+		"DescribeStream":                typed(describeStream),
+		"DescribeStreamSummary":         typed(describeStreamSummary),
+		"ListStreams":                   typed(listStreams),
+		"ListShards":                    typed(listShards),
+		"PutRecord":                     typed(putRecord),
+		"PutRecords":                    typed(putRecords),
+		"GetShardIterator":              typed(getShardIterator),
+		"GetRecords":                    typed(getRecords),
+		"IncreaseStreamRetentionPeriod": typed(increaseRetention),
+		"DecreaseStreamRetentionPeriod": typed(decreaseRetention),
+	})
+}
+
+var streamNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+
+// missing is AWS's answer to a required member that is not there.
+func missing(member string) *apiError {
+	return invalid("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
+}
+
+func (s *Service) streamARN(name string) string {
+	return "arn:aws:kinesis:" + s.opts.Region + ":" + s.opts.AccountID + ":stream/" + name
+}
+
+func (s *Service) streamNotFound(name string) *apiError {
+	return errorf("ResourceNotFoundException", "Stream %s under account %s not found.", name, s.opts.AccountID)
+}
+
+// streamName is the name that a request means by its StreamName, its StreamARN or both.
+func (s *Service) streamName(name, arn string) (string, error) {
+	if arn == "" {
+		if name == "" {
+			return "", errorf("InvalidArgumentException", "Either StreamName or StreamARN must be specified.")
+		}
+		if !streamNamePattern.MatchString(name) {
+			return "", invalid("1 validation error detected: Value '%s' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+", name)
+		}
+		return name, nil
+	}
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || parts[2] != "kinesis" || !strings.HasPrefix(parts[5], "stream/") {
+		return "", invalid("1 validation error detected: Value '%s' at 'streamARN' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+", arn)
+	}
+	fromARN := strings.TrimPrefix(parts[5], "stream/")
+	if name != "" && name != fromARN {
+		return "", errorf("InvalidArgumentException", "StreamName %s and StreamARN %s do not name the same stream.", name, arn)
+	}
+	if parts[3] != s.opts.Region || parts[4] != s.opts.AccountID {
+		return "", errorf("ResourceNotFoundException", "Stream %s under account %s not found.", fromARN, parts[4])
+	}
+	return fromARN, nil
+}
+
+// lockStream finds a stream in whatever status, settled. The caller unlocks it.
+func (s *Service) lockStream(name, arn string) (*stream, time.Time, error) {
+	name, err := s.streamName(name, arn)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	now := s.now()
+	s.streams.mu.Lock()
+	st := s.streams.byName[name]
+	s.streams.mu.Unlock()
+	if st == nil {
+		return nil, now, s.streamNotFound(name)
+	}
+	st.mu.Lock()
+	if !st.deletedAt.IsZero() && !now.Before(st.deletedAt) {
+		st.mu.Unlock()
+		s.forget(st)
+		return nil, now, s.streamNotFound(name)
+	}
+	st.settle(now)
+	return st, now, nil
+}
+
+// forget takes a deleted stream out, unless another of its name has taken its place.
+func (s *Service) forget(st *stream) {
+	s.streams.mu.Lock()
+	defer s.streams.mu.Unlock()
+	if s.streams.byName[st.name] == st {
+		delete(s.streams.byName, st.name)
+	}
+}
+
+// activeStream is lockStream for calls that AWS allows on an ACTIVE stream only.
+func (s *Service) activeStream(name, arn string) (*stream, time.Time, error) {
+	st, now, err := s.lockStream(name, arn)
+	if err != nil {
+		return nil, now, err
+	}
+	if status := st.status(now); status != "ACTIVE" {
+		st.mu.Unlock()
+		return nil, now, errorf("ResourceInUseException", "Stream %s under account %s not ACTIVE, instead in state %s", st.name, s.opts.AccountID, status)
+	}
+	return st, now, nil
+}
+
+// servingStream is lockStream for putting and reading records: while a stream is CREATING or DELETING there
+// is nothing to be found.
+func (s *Service) servingStream(name, arn string) (*stream, time.Time, error) {
+	st, now, err := s.lockStream(name, arn)
+	if err != nil {
+		return nil, now, err
+	}
+	if status := st.status(now); status != "ACTIVE" && status != "UPDATING" {
+		st.mu.Unlock()
+		return nil, now, s.streamNotFound(st.name)
+	}
+	return st, now, nil
+}
+
+type streamMode struct {
+	StreamMode string
+}
+
+type createStreamInput struct {
+	StreamName         string
+	ShardCount         *int
+	StreamModeDetails  *streamMode
+	MaxRecordSizeInKiB *int
+	// What this server does not have, and will not pretend to have.
+	Tags, WarmThroughputMiBps json.RawMessage
+}
+
+const onDemandShards = 4
+
+func createStream(s *Service, _ *request, in *createStreamInput) (any, error) {
+	if in.StreamName == "" {
+		return nil, missing("streamName")
+	}
+	name, err := s.streamName(in.StreamName, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := unsupported(map[string]json.RawMessage{"Tags": in.Tags, "WarmThroughputMiBps": in.WarmThroughputMiBps}); err != nil {
+		return nil, err
+	}
+	now := s.now()
+	st := &stream{
+		id: s.ids.Add(1), name: name, arn: s.streamARN(name), created: now, mode: "PROVISIONED",
+		activeAt: now.Add(s.opts.CreateDuration), retentionHours: defaultRetentionHours, maxRecordBytes: 1 << 20,
+	}
+	if in.StreamModeDetails != nil {
+		st.mode = in.StreamModeDetails.StreamMode
+	}
+	count, err := initialShards(st.mode, in.ShardCount)
+	if err != nil {
+		return nil, err
+	}
+	if in.MaxRecordSizeInKiB != nil {
+		if *in.MaxRecordSizeInKiB < 1024 || *in.MaxRecordSizeInKiB > 10240 {
+			return nil, invalid("1 validation error detected: Value '%d' at 'maxRecordSizeInKiB' failed to satisfy constraint: Member must have value between 1024 and 10240", *in.MaxRecordSizeInKiB)
+		}
+		st.maxRecordBytes = *in.MaxRecordSizeInKiB << 10
+	}
+	creation := st.nextCreation(now)
+	starts := uniformStarts(count)
+	for i, low := range starts {
+		high := maxHashKey
+		if i+1 < len(starts) {
+			high = starts[i+1].prev()
+		}
+		st.addShard(now, creation, low, high)
+	}
+	s.streams.mu.Lock()
+	defer s.streams.mu.Unlock()
+	if old := s.streams.byName[name]; old != nil && !old.goneAt(now) {
+		return nil, errorf("ResourceInUseException", "Stream %s under account %s already exists.", name, s.opts.AccountID)
+	}
+	s.streams.byName[name] = st
+	return nil, nil
+}
+
+func (st *stream) goneAt(now time.Time) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return !st.deletedAt.IsZero() && !now.Before(st.deletedAt)
+}
+
+func initialShards(mode string, asked *int) (int, error) {
+	switch {
+	case mode == "ON_DEMAND":
+		return onDemandShards, nil
+	case mode != "PROVISIONED":
+		return 0, invalid("1 validation error detected: Value '%s' at 'streamModeDetails.streamMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, ON_DEMAND]", mode)
+	case asked == nil:
+		return 0, invalid("ShardCount must be specified for a stream in the PROVISIONED mode")
+	case *asked < 1 || *asked > maxShards:
+		return 0, invalid("1 validation error detected: Value '%d' at 'shardCount' failed to satisfy constraint: Member must have value between 1 and %d", *asked, maxShards)
+	}
+	return *asked, nil
+}
+
+// maxShards is what UpdateShardCount allows, and enough for any test.
+const maxShards = 10000
+
+type streamInput struct {
+	StreamName, StreamARN string
+	Limit                 *int
+	ExclusiveStartShardId string
+}
+
+func deleteStream(s *Service, _ *request, in *streamInput) (any, error) {
+	st, now, err := s.lockStream(in.StreamName, in.StreamARN)
+	if err != nil {
+		return nil, err
+	}
+	if st.deletedAt.IsZero() {
+		st.deletedAt = now.Add(s.opts.CreateDuration)
+	}
+	gone := !now.Before(st.deletedAt)
+	st.mu.Unlock()
+	if gone {
+		s.forget(st)
+	}
+	return nil, nil
+}
+
+type hashKeyRange struct{ StartingHashKey, EndingHashKey string }
+
+type sequenceRange struct {
+	StartingSequenceNumber string
+	EndingSequenceNumber   string `json:",omitempty"`
+}
+
+type shardDescription struct {
+	ShardId               string
+	ParentShardId         string `json:",omitempty"`
+	AdjacentParentShardId string `json:",omitempty"`
+	HashKeyRange          hashKeyRange
+	SequenceNumberRange   sequenceRange
+}
+
+func (sh *shard) hashKeyRange() hashKeyRange {
+	return hashKeyRange{sh.low.String(), sh.high.String()}
+}
+
+func (sh *shard) describe() shardDescription {
+	d := shardDescription{
+		ShardId: sh.id, ParentShardId: sh.parent, AdjacentParentShardId: sh.adjacent,
+		HashKeyRange:        sh.hashKeyRange(),
+		SequenceNumberRange: sequenceRange{StartingSequenceNumber: sh.sequence(0, sh.creation*1000).String()},
+	}
+	if !sh.isOpen() {
+		d.SequenceNumberRange.EndingSequenceNumber = sh.sequence(endOrdinal, sh.closed.UnixMilli()).String()
+	}
+	return d
+}
+
+type monitoring struct{ ShardLevelMetrics []string }
+
+// streamFacts is what the two descriptions of a stream share.
+type streamFacts struct {
+	StreamName              string
+	StreamARN               string
+	StreamStatus            string
+	StreamModeDetails       streamMode
+	StreamCreationTimestamp seconds
+	RetentionPeriodHours    int
+	EncryptionType          string
+	EnhancedMonitoring      []monitoring
+}
+
+func (st *stream) facts(now time.Time) streamFacts {
+	return streamFacts{
+		StreamName: st.name, StreamARN: st.arn, StreamStatus: st.status(now),
+		StreamModeDetails:       streamMode{st.mode},
+		StreamCreationTimestamp: seconds(st.created), RetentionPeriodHours: st.retentionHours,
+		EncryptionType: "NONE", EnhancedMonitoring: []monitoring{{ShardLevelMetrics: []string{}}},
+	}
+}
+
+func describeStream(s *Service, _ *request, in *streamInput) (any, error) {
+	limit, err := pageSize(in.Limit, "limit", 100, 10000)
+	if err != nil {
+		return nil, err
+	}
+	st, now, err := s.lockStream(in.StreamName, in.StreamARN)
+	if err != nil {
+		return nil, err
+	}
+	defer st.mu.Unlock()
+	type description struct {
+		streamFacts
+		Shards        []shardDescription
+		HasMoreShards bool
+	}
+	d := description{streamFacts: st.facts(now), Shards: []shardDescription{}}
+	if !now.Before(st.activeAt) {
+		shards := after(st.shards, in.ExclusiveStartShardId)
+		d.HasMoreShards = len(shards) > min(limit, 100)
+		for _, sh := range shards[:min(len(shards), limit, 100)] {
+			d.Shards = append(d.Shards, sh.describe())
+		}
+	}
+	return struct{ StreamDescription description }{d}, nil
+}
+
+// after gives the shards whose ids follow id.
+func after(shards []*shard, id string) []*shard {
+	i, _ := slices.BinarySearchFunc(shards, id, func(sh *shard, id string) int {
+		if sh.id <= id {
+			return -1
+		}
+		return 1
+	})
+	return shards[i:]
+}
+
+// pageSize reads the limit of a call that answers in pages.
+func pageSize(asked *int, member string, unsaid, highest int) (int, error) {
+	switch {
+	case asked == nil:
+		return unsaid, nil
+	case *asked < 1:
+		return 0, invalid("1 validation error detected: Value '%d' at '%s' failed to satisfy constraint: Member must have value greater than or equal to 1", *asked, member)
+	case *asked > highest:
+		return 0, invalid("1 validation error detected: Value '%d' at '%s' failed to satisfy constraint: Member must have value less than or equal to %d", *asked, member, highest)
+	}
+	return *asked, nil
+}
+
+func describeStreamSummary(s *Service, _ *request, in *streamInput) (any, error) {
+	st, now, err := s.lockStream(in.StreamName, in.StreamARN)
+	if err != nil {
+		return nil, err
+	}
+	defer st.mu.Unlock()
+	type summary struct {
+		streamFacts
+		OpenShardCount     int
+		ConsumerCount      int
+		MaxRecordSizeInKiB int
+	}
+	sum := summary{streamFacts: st.facts(now), MaxRecordSizeInKiB: st.maxRecordBytes >> 10}
+	if !now.Before(st.activeAt) {
+		sum.OpenShardCount = len(st.open)
+	}
+	return struct{ StreamDescriptionSummary summary }{sum}, nil
+}

@@ -1,0 +1,236 @@
+package awstest
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+	"sync"
+	"time"
+)
+
+// tableSet is all of DynamoDB's state.
+type tableSet struct {
+	mu           sync.Mutex // guards all of it: DynamoDB's calls are served one at a time, see onTables
+	byName       map[string]*table
+	transactions map[string]doneTransaction // by ClientRequestToken
+}
+
+// table holds its items in the order of a Scan: by a hash of the partition key, then by the sort key.
+type table struct {
+	id       uint64
+	name     string
+	arn      string
+	keys     []keyAttribute // partition key, then the sort key if there is one
+	created  time.Time
+	activeAt time.Time // CREATING before
+	billing  string
+	capacity throughput
+	protect  bool
+
+	deletedAt time.Time // DELETING until then and gone after, if not zero
+	rows      []row
+	bytes     int64
+	before    []row // of every key that was ever written, what was there before its last write: see Stale
+	ttl       timeToLive
+
+	nextExpiry time.Time // when the table is next searched for expired items
+}
+
+type keyAttribute struct{ name, kind string }
+
+// row is an item with its place in the table.
+type row struct {
+	key   key
+	item  item
+	bytes int
+}
+
+// key is an item's primary key.
+type key struct {
+	hash      uint64
+	partition string
+	sort      value
+}
+
+func (k key) compare(o key) int {
+	if c := cmp.Or(cmp.Compare(k.hash, o.hash), cmp.Compare(k.partition, o.partition)); c != 0 {
+		return c
+	}
+	c, _ := k.sort.compare(o.sort)
+	return c
+}
+
+func (t *table) isKey(name string) bool {
+	return slices.ContainsFunc(t.keys, func(k keyAttribute) bool { return k.name == name })
+}
+
+const (
+	maxPartitionKeyBytes = 2048
+	maxSortKeyBytes      = 1024
+)
+
+// keyOf takes the primary key out of an item, or checks the Key of a request (whole is true).
+func (t *table) keyOf(it item, whole bool) (key, error) {
+	var k key
+	if whole && len(it) != len(t.keys) {
+		return k, invalid("The provided key element does not match the schema")
+	}
+	for i, attribute := range t.keys {
+		v, ok := it[attribute.name]
+		switch {
+		case whole && (!ok || v.kind != attribute.kind):
+			return k, invalid("The provided key element does not match the schema")
+		case !ok:
+			return k, invalid("One or more parameter values were invalid: Missing the key %s in the item", attribute.name)
+		case v.kind != attribute.kind:
+			return k, invalid("One or more parameter values were invalid: Type mismatch for key %s expected: %s actual: %s", attribute.name, attribute.kind, v.kind)
+		case v.kind != "N" && v.s == "":
+			return k, invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", map[string]string{"S": "string", "B": "binary"}[v.kind], attribute.name)
+		}
+		if i == 0 {
+			k.partition = partitionText(v)
+			k.hash = hashPartition(k.partition)
+		} else {
+			k.sort = v
+		}
+		if limit := []int{maxPartitionKeyBytes, maxSortKeyBytes}[i]; v.size() > limit {
+			return k, invalid("One or more parameter values were invalid: Size of %s has exceeded the maximum size limit of %d bytes", []string{"hashkey", "rangekey"}[i], limit)
+		}
+	}
+	return k, nil
+}
+
+func partitionText(v value) string {
+	if v.kind == "N" {
+		return v.n.String()
+	}
+	return v.s
+}
+
+func hashPartition(text string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(text))
+	return h.Sum64() * 0x9e3779b97f4a7c15 // fnv alone leaves short keys in their order
+}
+
+// keyItem is the primary key as a Key, out of a whole item.
+func (t *table) keyItem(it item) item {
+	k := item{}
+	for _, attribute := range t.keys {
+		k[attribute.name] = it[attribute.name]
+	}
+	return k
+}
+
+// find gives the place of a key, and whether an item is there.
+func (t *table) find(k key) (int, bool) {
+	return findRow(t.rows, k)
+}
+
+func findRow(rows []row, k key) (int, bool) {
+	return slices.BinarySearchFunc(rows, k, func(r row, k key) int { return r.key.compare(k) })
+}
+
+// get is the item of a key, nil if there is none.
+func (t *table) get(k key) item {
+	if i, found := t.find(k); found {
+		return t.rows[i].item
+	}
+	return nil
+}
+
+// put stores an item in the place of its key; nil removes it.
+func (t *table) put(k key, it item) {
+	i, found := t.find(k)
+	t.keep(row{k, t.get(k), 0})
+	if found {
+		t.bytes -= int64(t.rows[i].bytes)
+	}
+	r := row{k, it, it.size()}
+	switch {
+	case it == nil && found:
+		t.rows = slices.Delete(t.rows, i, i+1)
+		return
+	case it == nil:
+		return
+	case found:
+		t.rows[i] = r
+	default:
+		t.rows = slices.Insert(t.rows, i, r)
+	}
+	t.bytes += int64(r.bytes)
+}
+
+// keep notes what a write is about to replace; the row's item is nil if that is nothing.
+func (t *table) keep(old row) {
+	old.bytes = old.item.size()
+	i, found := findRow(t.before, old.key)
+	if found {
+		t.before[i] = old
+		return
+	}
+	t.before = slices.Insert(t.before, i, old)
+}
+
+// seenBy is the table as a read shows it: as it was before if the read need not be consistent and a fault says so.
+func (t *table) seenBy(r *request, consistent bool) *table {
+	if consistent || !r.stale {
+		return t
+	}
+	was := *t
+	was.rows = slices.DeleteFunc(slices.Clone(t.before), func(r row) bool { return r.item == nil })
+	return &was
+}
+
+func (t *table) status(now time.Time) string {
+	switch {
+	case !t.deletedAt.IsZero():
+		return "DELETING"
+	case now.Before(t.activeAt):
+		return "CREATING"
+	}
+	return "ACTIVE"
+}
+
+// onTables makes an operation of a function that has all tables for itself.
+func onTables[In any](f func(*Service, *request, *In) (any, error)) operation {
+	return typed(func(s *Service, r *request, in *In) (any, error) {
+		s.tables.mu.Lock()
+		defer s.tables.mu.Unlock()
+		return f(s, r, in)
+	})
+}
+
+// goneAt reports whether a table's deletion has ended.
+func (t *table) goneAt(now time.Time) bool {
+	return !t.deletedAt.IsZero() && !now.Before(t.deletedAt)
+}
+
+// findTable finds a table in whatever status.
+func (s *Service) findTable(name string) (*table, time.Time, error) {
+	name, err := s.tableName(name)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	now := s.now()
+	t := s.tables.byName[name]
+	if t == nil || t.goneAt(now) {
+		delete(s.tables.byName, name)
+		return nil, now, errorf("ResourceNotFoundException", "Requested resource not found: Table: %s not found", name)
+	}
+	t.expire(now)
+	return t, now, nil
+}
+
+// servingTable is findTable for items: they can be had while the table is ACTIVE only.
+func (s *Service) servingTable(name string) (*table, error) {
+	name, err := s.tableName(name)
+	if err != nil {
+		return nil, err
+	}
+	t, now, err := s.findTable(name)
+	if err != nil || t.status(now) != "ACTIVE" {
+		return nil, errorf("ResourceNotFoundException", "Requested resource not found")
+	}
+	return t, nil
+}

@@ -1,0 +1,240 @@
+package awstest
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+func init() {
+	register(dynamodbService, map[string]operation{
+		"CreateTable":        onTables(createTable),
+		"DescribeTable":      onTables(describeTable),
+		"DeleteTable":        onTables(deleteTable),
+		"ListTables":         onTables(listTables),
+		"UpdateTimeToLive":   onTables(updateTimeToLive),
+		"DescribeTimeToLive": onTables(describeTimeToLive),
+		"PutItem":            onTables(putItem),
+		"GetItem":            onTables(getItem),
+		"UpdateItem":         onTables(updateItem),
+		"DeleteItem":         onTables(deleteItem),
+		"Scan":               onTables(scan),
+		"Query":              onTables(query),
+	})
+}
+
+type attributeDefinition struct{ AttributeName, AttributeType string }
+
+type keyElement struct{ AttributeName, KeyType string }
+
+type throughput struct{ ReadCapacityUnits, WriteCapacityUnits int64 }
+
+type createTableInput struct {
+	TableName                 string
+	AttributeDefinitions      []attributeDefinition
+	KeySchema                 []keyElement
+	BillingMode               string
+	ProvisionedThroughput     *throughput
+	DeletionProtectionEnabled bool
+	// What this server does not have, and will not pretend to have.
+	GlobalSecondaryIndexes, LocalSecondaryIndexes            json.RawMessage
+	StreamSpecification, SSESpecification, Tags, TableClass  json.RawMessage
+	ResourcePolicy, OnDemandThroughput, WarmThroughput       json.RawMessage
+	GlobalTableSourceArn, GlobalTableSettingsReplicationMode json.RawMessage
+}
+
+func (in *createTableInput) refuse() error {
+	return unsupported(map[string]json.RawMessage{
+		"GlobalSecondaryIndexes": in.GlobalSecondaryIndexes, "LocalSecondaryIndexes": in.LocalSecondaryIndexes,
+		"StreamSpecification": in.StreamSpecification, "SSESpecification": in.SSESpecification, "Tags": in.Tags,
+		"TableClass": in.TableClass, "ResourcePolicy": in.ResourcePolicy, "OnDemandThroughput": in.OnDemandThroughput,
+		"WarmThroughput": in.WarmThroughput, "GlobalTableSourceArn": in.GlobalTableSourceArn,
+		"GlobalTableSettingsReplicationMode": in.GlobalTableSettingsReplicationMode,
+	})
+}
+
+var tableNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
+
+// tableName is the name that a request means by a name or an ARN.
+func (s *Service) tableName(name string) (string, error) {
+	if name == "" {
+		return "", missing("tableName")
+	}
+	if prefix := s.tableARN(""); strings.HasPrefix(name, prefix) {
+		name = strings.TrimPrefix(name, prefix)
+	}
+	if !tableNamePattern.MatchString(name) {
+		return "", invalid("Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'")
+	}
+	return name, nil
+}
+
+func (s *Service) tableARN(name string) string {
+	return "arn:aws:dynamodb:" + s.opts.Region + ":" + s.opts.AccountID + ":table/" + name
+}
+
+func createTable(s *Service, _ *request, in *createTableInput) (any, error) {
+	if err := in.refuse(); err != nil {
+		return nil, err
+	}
+	name, err := s.tableName(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	t := &table{
+		id: s.ids.Add(1), name: name, arn: s.tableARN(name), created: now, activeAt: now.Add(s.opts.CreateDuration),
+		protect: in.DeletionProtectionEnabled,
+	}
+	if t.keys, err = keySchema(in); err != nil {
+		return nil, err
+	}
+	if t.billing, t.capacity, err = billing(in); err != nil {
+		return nil, err
+	}
+	if old := s.tables.byName[name]; old != nil && !old.goneAt(now) {
+		return nil, errorf("ResourceInUseException", "Table already exists: %s", name)
+	}
+	s.tables.byName[name] = t
+	return struct{ TableDescription tableDescription }{t.describe(now)}, nil
+}
+
+func keySchema(in *createTableInput) ([]keyAttribute, error) {
+	if n := len(in.KeySchema); n < 1 || n > 2 {
+		return nil, invalid("1 validation error detected: %d elements at 'keySchema' failed to satisfy constraint: Member must have length between 1 and 2", n)
+	}
+	var keys []keyAttribute
+	for i, element := range in.KeySchema {
+		if want := []string{"HASH", "RANGE"}[i]; element.KeyType != want {
+			return nil, invalid("Invalid KeySchema: The %s KeySchemaElement is not a %s key type", []string{"first", "second"}[i], want)
+		}
+		at := slices.IndexFunc(in.AttributeDefinitions, func(d attributeDefinition) bool { return d.AttributeName == element.AttributeName })
+		if at < 0 {
+			return nil, invalid("One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [%s]", element.AttributeName)
+		}
+		kind := in.AttributeDefinitions[at].AttributeType
+		if kind != "S" && kind != "N" && kind != "B" {
+			return nil, invalid("1 validation error detected: Value '%s' at 'attributeDefinitions.%d.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]", kind, at+1)
+		}
+		keys = append(keys, keyAttribute{element.AttributeName, kind})
+	}
+	if len(keys) == 2 && keys[0].name == keys[1].name {
+		return nil, invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+	}
+	if len(in.AttributeDefinitions) != len(keys) {
+		return nil, invalid("One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
+	}
+	return keys, nil
+}
+
+func billing(in *createTableInput) (string, throughput, error) {
+	p := in.ProvisionedThroughput
+	switch in.BillingMode {
+	case "PAY_PER_REQUEST":
+		if p != nil {
+			return "", throughput{}, invalid("One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
+		}
+		return in.BillingMode, throughput{}, nil
+	case "", "PROVISIONED":
+		if p == nil || p.ReadCapacityUnits < 1 || p.WriteCapacityUnits < 1 {
+			return "", throughput{}, invalid("One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
+		}
+		return "PROVISIONED", *p, nil
+	}
+	return "", throughput{}, invalid("1 validation error detected: Value '%s' at 'billingMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]", in.BillingMode)
+}
+
+type billingSummary struct{ BillingMode string }
+
+type tableDescription struct {
+	TableName                 string
+	TableArn                  string
+	TableId                   string
+	TableStatus               string
+	AttributeDefinitions      []attributeDefinition
+	KeySchema                 []keyElement
+	CreationDateTime          seconds
+	ProvisionedThroughput     describedThroughput
+	BillingModeSummary        *billingSummary `json:",omitempty"`
+	ItemCount                 int
+	TableSizeBytes            int64
+	DeletionProtectionEnabled bool
+}
+
+type describedThroughput struct {
+	throughput
+	NumberOfDecreasesToday int64
+}
+
+// describe says what is true now; AWS brings ItemCount and TableSizeBytes up to date every six hours only.
+func (t *table) describe(now time.Time) tableDescription {
+	d := tableDescription{
+		TableName: t.name, TableArn: t.arn, TableId: fmt.Sprintf("00000000-0000-4000-8000-%012x", t.id), TableStatus: t.status(now),
+		CreationDateTime: seconds(t.created), ProvisionedThroughput: describedThroughput{throughput: t.capacity},
+		ItemCount: len(t.rows), TableSizeBytes: t.bytes, DeletionProtectionEnabled: t.protect,
+	}
+	if t.billing == "PAY_PER_REQUEST" {
+		d.BillingModeSummary = &billingSummary{t.billing}
+	}
+	for i, k := range t.keys {
+		d.AttributeDefinitions = append(d.AttributeDefinitions, attributeDefinition{k.name, k.kind})
+		d.KeySchema = append(d.KeySchema, keyElement{k.name, []string{"HASH", "RANGE"}[i]})
+	}
+	return d
+}
+
+type tableInput struct{ TableName string }
+
+func describeTable(s *Service, _ *request, in *tableInput) (any, error) {
+	t, now, err := s.findTable(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	return struct{ Table tableDescription }{t.describe(now)}, nil
+}
+
+func deleteTable(s *Service, _ *request, in *tableInput) (any, error) {
+	t, now, err := s.findTable(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	switch status := t.status(now); {
+	case status != "ACTIVE":
+		return nil, errorf("ResourceInUseException", "Attempt to change a resource which is still in use: Table is being %s: %s", map[string]string{"CREATING": "created", "DELETING": "deleted"}[status], t.name)
+	case t.protect:
+		return nil, invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+	}
+	t.deletedAt = now.Add(s.opts.CreateDuration)
+	return struct{ TableDescription tableDescription }{t.describe(now)}, nil
+}
+
+type listTablesInput struct {
+	ExclusiveStartTableName string
+	Limit                   *int
+}
+
+func listTables(s *Service, _ *request, in *listTablesInput) (any, error) {
+	limit, err := pageSize(in.Limit, "limit", 100, 100)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	names := []string{}
+	for name, t := range s.tables.byName {
+		if name > in.ExclusiveStartTableName && !t.goneAt(now) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	out := struct {
+		TableNames             []string
+		LastEvaluatedTableName string `json:",omitempty"`
+	}{TableNames: names[:min(limit, len(names))]}
+	if len(names) > limit {
+		out.LastEvaluatedTableName = names[limit-1]
+	}
+	return out, nil
+}
