@@ -1,5 +1,7 @@
 package classify
 
+import "rootwatch/classify/plain"
+
 // maxEvidence is how many bytes of a field's value the evidence keeps: what CloudTrail keeps of a user agent.
 const maxEvidence = 1024
 
@@ -10,7 +12,7 @@ func (f *facts) evidence() []Evidence {
 	ev, id := f.ev, &f.ev.UserIdentity
 	var list []Evidence
 	add := func(field string, value Text, says string) {
-		list = append(list, Evidence{Field: field, Value: printable(value.Value, maxEvidence), Says: says})
+		list = append(list, Evidence{Field: field, Value: plain.Visible(plain.Cut(value.Value, maxEvidence)), Says: says})
 	}
 	addIf := func(is bool, field string, value Text, says string) {
 		if is {

@@ -1,10 +1,9 @@
 package classify
 
 import (
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"rootwatch/classify/plain"
 )
 
 // explain says in one sentence, for a person, what happened and why that is the verdict. Values of the record stand
@@ -176,48 +175,8 @@ func (f *facts) place(words string) string {
 // maxShown is how many bytes of one value a sentence takes.
 const maxShown = 100
 
-// plainCharacters are those of names, addresses, keys and times.
-const plainCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/_-"
-
-// shown is a value of the record as it may stand in a sentence: as it is when it is short and plain, quoted and cut
-// otherwise, so that no value can pass for part of the sentence, break the line or drive a terminal.
-func shown(s string) string {
-	if s != "" && len(s) <= maxShown && strings.Trim(s, plainCharacters) == "" {
-		return s
-	}
-	return strconv.Quote(cut(s, maxShown))
-}
-
-// cut is s without what goes beyond limit bytes, and says so.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	end := limit
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
-}
-
-// printable is s on one line of valid UTF-8 without control and formatting characters, which it escapes, and cut to
-// limit bytes. What is clean and short stays as it is.
-func printable(s string, limit int) string {
-	s = cut(s, limit)
-	clean := func(r rune, size int) bool { return unicode.IsPrint(r) && (r != utf8.RuneError || size > 1) }
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if clean(r, size) {
-			b.WriteString(s[i : i+size])
-		} else {
-			quoted := strconv.Quote(s[i : i+size])
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		i += size
-	}
-	return b.String()
-}
+// shown is a value of the record as it may stand in a sentence.
+func shown(s string) string { return plain.Shown(s, maxShown) }
 
 func isCloudShell(userAgent Text) bool {
 	return strings.Contains(userAgent.name(), "exec-env/cloudshell")

@@ -3,6 +3,8 @@ package classify
 import (
 	"slices"
 	"strings"
+
+	"rootwatch/classify/plain"
 )
 
 // facts are what the rules look at, read from the record once.
@@ -122,7 +124,7 @@ func (f *facts) clientMarks() []Evidence {
 	var marks []Evidence
 	mark := func(is bool, field, value, says string) {
 		if is {
-			marks = append(marks, Evidence{Field: field, Value: printable(value, maxEvidence), Says: says})
+			marks = append(marks, Evidence{Field: field, Value: plain.Visible(plain.Cut(value, maxEvidence)), Says: says})
 		}
 	}
 	console := ev.SessionCredentialFromConsole

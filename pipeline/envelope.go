@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"rootwatch/classify/plain"
 	"rootwatch/pipeline/scan"
 )
 
@@ -190,7 +191,7 @@ func (r *reading) eventBridge(t *top) {
 		r.count(resultForeignSource)
 		if r.foreign++; r.foreign <= maxTold {
 			r.log.Warn("foreign source: an event that only CloudTrail may send was put on the bus by somebody else",
-				"source", cut(source, 128), "detail_type", cut(detailType, 128), "account", cut(textOr(t.account), 128),
+				"source", plain.Cut(source, 128), "detail_type", plain.Cut(detailType, 128), "account", plain.Cut(textOr(t.account), 128),
 				"shard_id", r.batch.ShardID, "sequence_number", r.from.SequenceNumber, "file", r.batch.File)
 		}
 	case len(t.detail) == 0 || t.detail[0] != '{':

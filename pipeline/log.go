@@ -3,11 +3,10 @@ package pipeline
 import (
 	"context"
 	"log/slog"
-	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"rootwatch/classify"
+	"rootwatch/classify/plain"
 )
 
 // LogSink writes one structured line per root call, message "root call": the record of what happened.
@@ -54,7 +53,7 @@ func (s *LogSink) Take(ctx context.Context, f *Finding) error {
 // file. Values are cut at 1 KiB, as CloudTrail cuts user agents: a line must fit into a log.
 func (f *Finding) Attrs() []slog.Attr {
 	e := f.Event
-	attr := func(key, value string) slog.Attr { return slog.String(key, cut(value, 1024)) }
+	attr := func(key, value string) slog.Attr { return slog.String(key, plain.Cut(value, 1024)) }
 	attrs := []slog.Attr{
 		attr("verdict", string(f.Verdict)),
 		attr("reason", string(f.Reason)),
@@ -86,23 +85,5 @@ func (f *Finding) Attrs() []slog.Attr {
 // what sent it.
 func logUndecodable(log *slog.Logger, b *Batch, r *Record, data []byte, err error) {
 	log.Warn("undecodable record", "err", err, "shard_id", b.ShardID, "sequence_number", r.SequenceNumber,
-		"file", b.File, "size", len(data), "begins", escaped(data))
-}
-
-// escaped is the beginning of data, in ASCII.
-func escaped(data []byte) string {
-	return strconv.QuoteToASCII(string(data[:min(len(data), 128)]))
-}
-
-// cut shortens a text to at most n bytes, between two runes, and marks that.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	const mark = "…"
-	end := n - len(mark)
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + mark
+		"file", b.File, "size", len(data), "begins", plain.Begins(data, 128))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rootwatch/classify"
+	"rootwatch/classify/plain"
 )
 
 // Config says how a pipeline is built; the zero value of a field means its default.
@@ -142,7 +143,7 @@ const maxAhead = 5 * time.Minute
 func (p *Pipeline) Raise(accountID string, severity classify.Severity, counted time.Time) {
 	if now := p.emit.now(); counted.After(now.Add(maxAhead)) {
 		p.emit.log.Error("a root call was counted in the future and is left out of the series that pages: check the clocks of the tasks, and the ledger's item",
-			"account_id", cut(accountID, 128), "severity", severity, "counted", counted, "now", now)
+			"account_id", plain.Cut(accountID, 128), "severity", severity, "counted", counted, "now", now)
 		return
 	}
 	p.emit.metrics.raise(p.emit.metrics.account(accountID), severity, counted)

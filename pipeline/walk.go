@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"rootwatch/classify/plain"
 	"rootwatch/pipeline/scan"
 )
 
@@ -27,7 +28,7 @@ func (w *walker) syntax(want string) error {
 	if w.pos >= len(w.data) {
 		return errTruncated
 	}
-	return fmt.Errorf("invalid JSON at byte %d: %s where %s is due", w.pos, escaped(w.data[w.pos:w.pos+1]), want)
+	return fmt.Errorf("invalid JSON at byte %d: %s where %s is due", w.pos, plain.Begins(w.data[w.pos:], 1), want)
 }
 
 // peek is the next byte that is not white space, 0 at the end.

@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"golang.org/x/term"
 
+	"rootwatch/classify/plain"
 	"rootwatch/pipeline"
 	"rootwatch/pipeline/archive"
 	"rootwatch/pipeline/report"
@@ -224,7 +225,7 @@ func leftOut(s archive.Summary, stderr io.Writer) {
 			if p.File == archive.Stdin {
 				p.File = "standard input"
 			}
-			fmt.Fprintln(stderr, report.Plain(p.File+": "+list.prefix+p.Reason))
+			fmt.Fprintln(stderr, plain.Visible(p.File+": "+list.prefix+p.Reason))
 		}
 	}
 }
@@ -232,7 +233,7 @@ func leftOut(s archive.Summary, stderr io.Writer) {
 // problems names what could not be read.
 func problems(s archive.Summary, stderr io.Writer) error {
 	for _, p := range s.Problems {
-		fmt.Fprintln(stderr, report.Plain(p.String()))
+		fmt.Fprintln(stderr, plain.Visible(p.String()))
 	}
 	switch n := len(s.Problems); n {
 	case 0:

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rootwatch/classify"
+	"rootwatch/classify/plain"
 	"rootwatch/pipeline"
 )
 
@@ -85,10 +86,10 @@ func (x *Explanation) leaveOut(f *pipeline.Finding) {
 func (x *Explanation) missing(t Totals) string {
 	switch {
 	case x.left != nil:
-		return fmt.Sprintf("the call is outside the selection: account %s, region %s, time %s, in %s", plain(cut(x.left.AccountID)),
-			orDash(plain(cut(x.left.Event.AWSRegion.Value))), orDash(plain(cut(x.left.Event.EventTime.Value))), plain(x.left.File))
+		return fmt.Sprintf("the call is outside the selection: account %s, region %s, time %s, in %s", plain.Visible(cut(x.left.AccountID)),
+			orDash(plain.Visible(cut(x.left.Event.AWSRegion.Value))), orDash(plain.Visible(cut(x.left.Event.EventTime.Value))), plain.Visible(x.left.File))
 	case len(t.Sought) > 0:
-		return fmt.Sprintf("the id stands in %s, but not as that of a root call: the event is somebody else's, or broken, or only speaks of that id", plain(t.Sought[0]))
+		return fmt.Sprintf("the id stands in %s, but not as that of a root call: the event is somebody else's, or broken, or only speaks of that id", plain.Visible(t.Sought[0]))
 	case t.Broken > 0 || t.Interrupted:
 		return "it is nowhere in what could be read"
 	case t.FoldersSkipped > 0:
@@ -150,11 +151,11 @@ func (x *Explanation) Table(w io.Writer, screen Screen) error {
 		event := "event " + orDash(f.Event.EventID.Value) + " at " + orDash(f.Event.EventTime.Value) + " in " + orDash(f.Event.AWSRegion.Value)
 		paragraphs := append([]string{f.Explanation + "."}, x.asides(i)...)
 		for _, p := range append(paragraphs, "", event, "account "+f.AccountID) {
-			for _, line := range wrap(plain(p), screen.limit()) {
+			for _, line := range wrap(plain.Visible(p), screen.limit()) {
 				fmt.Fprintln(out, line)
 			}
 		}
-		fmt.Fprintf(out, "file %s\n\n", plain(f.File)) // in one piece, to be copied
+		fmt.Fprintf(out, "file %s\n\n", plain.Visible(f.File)) // in one piece, to be copied
 		screen.weighed(out, f.Evidence)
 	}
 	if err := out.Flush(); err != nil {
@@ -171,7 +172,7 @@ const leastValue = 30
 func (s Screen) weighed(out io.Writer, evidence []classify.Evidence) {
 	rows := [][]string{{"FIELD", "VALUE", "SAYS"}}
 	for _, e := range evidence {
-		rows = append(rows, []string{plain(e.Field), orDash(plain(e.Value)), plain(e.Says)})
+		rows = append(rows, []string{plain.Visible(e.Field), orDash(plain.Visible(e.Value)), plain.Visible(e.Says)})
 	}
 	g := measure(rows)
 	if room := s.limit() - g[0] - g[2] - 2*gap; room >= min(g[1], leastValue) {

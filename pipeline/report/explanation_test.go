@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"rootwatch/classify/plain"
 	"rootwatch/pipeline"
 )
 
@@ -126,7 +127,7 @@ func TestExplanationsKeepToTheScreenAndLeaveNothingOut(t *testing.T) {
 		}
 		squeezed := strings.NewReplacer(" ", "", "\n", "").Replace(out)
 		for _, e := range scene(t)[5].Evidence {
-			for _, part := range []string{plain(e.Field), plain(e.Value), plain(e.Says)} {
+			for _, part := range []string{plain.Visible(e.Field), plain.Visible(e.Value), plain.Visible(e.Says)} {
 				whole := strings.ReplaceAll(part, " ", "")
 				if width < 80 && !strings.Contains(squeezed, whole) {
 					t.Errorf("on a screen of %d %q is missing in\n%s", width, part, out)

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"rootwatch/classify"
+	"rootwatch/classify/plain"
 	"rootwatch/pipeline"
 )
 
@@ -50,9 +49,9 @@ func appendObject(b []byte, attrs []slog.Attr) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, a.Key)
+		b = plain.AppendJSON(b, a.Key)
 		b = append(b, ':')
-		b = appendString(b, a.Value.String())
+		b = plain.AppendJSON(b, a.Value.String())
 	}
 	return append(b, '}')
 }
@@ -67,27 +66,4 @@ func appendEvidence(b []byte, evidence []classify.Evidence) []byte {
 		b = appendObject(b, []slog.Attr{slog.String("field", e.Field), slog.String("value", e.Value), slog.String("says", e.Says)})
 	}
 	return append(b, ']')
-}
-
-// appendString adds a JSON string that is safe to look at: beyond what JSON asks for, all that is not printable is
-// written as \u and four digits. encoding/json lets DEL, the C1 control characters and those that turn the direction
-// of writing pass. Broken UTF-8 becomes U+FFFD, as there.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == '"' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case printable(r, size):
-			b = append(b, s[i:i+size]...)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
-		default:
-			b = fmt.Appendf(b, `\u%04x`, r)
-		}
-		i += size
-	}
-	return append(b, '"')
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"rootwatch/classify/plain"
 )
 
 // Markdown writes the calls as a document to attach to a ticket.
@@ -76,7 +78,7 @@ const markup = "\\`*_{}[]()<>#+!|&~@"
 // text is a sentence in Markdown that stays one: file names stand in it.
 func text(s string) string {
 	var b strings.Builder
-	for _, r := range plain(s) {
+	for _, r := range plain.Visible(s) {
 		if strings.ContainsRune(markup, r) {
 			b.WriteByte('\\')
 		}

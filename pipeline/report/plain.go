@@ -1,13 +1,12 @@
 package report
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/mattn/go-runewidth"
+
+	"rootwatch/classify/plain"
 )
 
 // columns measures texts as terminals do that are not set to a language of East Asia: the same everywhere.
@@ -15,7 +14,7 @@ var columns = runewidth.Condition{StrictEmojiNeutral: true}
 
 // width is how many columns a plain text takes. Nearly all are ASCII, and a report has millions of them.
 func width(s string) int {
-	if whole, marked := strings.CutSuffix(s, mark); ascii(whole) {
+	if whole, marked := strings.CutSuffix(s, plain.Mark); ascii(whole) {
 		if marked {
 			return len(whole) + 1
 		}
@@ -23,9 +22,6 @@ func width(s string) int {
 	}
 	return columns.StringWidth(s)
 }
-
-// mark stands for what is left out.
-const mark = "…"
 
 // ascii says whether a text is made of ASCII's visible characters and blanks.
 func ascii(s string) bool {
@@ -37,61 +33,8 @@ func ascii(s string) bool {
 	return true
 }
 
-// printable says whether a character may be shown: it has a place of its own on the line, moves nothing, and hides
-// nothing. That leaves out control characters (escape sequences, line ends), those that turn the direction of
-// writing, and what stands for broken UTF-8.
-func printable(r rune, size int) bool {
-	return unicode.IsPrint(r) && !(r == utf8.RuneError && size == 1)
-}
-
-// plain is a text on one line of visible characters; all others are escaped as Go escapes them.
-func plain(s string) string {
-	if ascii(s) {
-		return s
-	}
-	return escape(s, func(r rune) bool { return false })
-}
-
-// Plain is a text of somebody else's as it may be shown on a terminal.
-func Plain(s string) string { return plain(s) }
-
-// escape escapes what is not printable, and what is asked for besides.
-func escape(s string, also func(rune) bool) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case !printable(r, size):
-			quoted := strconv.QuoteToASCII(s[i : i+size])
-			b.WriteString(quoted[1 : len(quoted)-1])
-		case also(r):
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			b.WriteString(s[i : i+size])
-		}
-		i += size
-	}
-	return b.String()
-}
-
-// cut is a text that may be kept, of maxText bytes at most: what is left out is marked, and does not stay in memory.
-func cut(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	return beginning(s, maxText-len(mark)) + mark
-}
-
-// beginning is so many bytes of a text at most, up to the end of a character.
-func beginning(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return strings.Clone(s[:n])
-}
+// cut is a text that may be kept, of maxText bytes at most: what is left out does not stay in memory.
+func cut(s string) string { return plain.Cut(s, maxText) }
 
 // split breaks a plain text into lines of so many columns.
 func split(s string, limit int) (lines []string) {
@@ -114,10 +57,10 @@ func fit(s string, limit int) string {
 		return ""
 	case width(s) <= limit:
 		return s
-	case ascii(strings.TrimSuffix(s, mark)):
-		return s[:limit-1] + mark
+	case ascii(strings.TrimSuffix(s, plain.Mark)):
+		return s[:limit-1] + plain.Mark
 	}
-	return columns.Truncate(s, limit, mark)
+	return columns.Truncate(s, limit, plain.Mark)
 }
 
 // pad fills a text up with blanks to so many columns.
@@ -131,7 +74,7 @@ func code(s string) string {
 	if s == "" {
 		return "–"
 	}
-	s = escape(s, func(r rune) bool { return r == '`' || r == '|' })
+	s = plain.VisibleExcept(s, "`|")
 	if strings.Trim(s, " ") == "" {
 		s = strconv.Quote(s)
 	}

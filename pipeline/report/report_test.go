@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"rootwatch/classify"
+	"rootwatch/classify/plain"
 	"rootwatch/pipeline"
 )
 
@@ -313,7 +314,7 @@ func TestLongTextsTakeLittleMemory(t *testing.T) {
 	kept := 0
 	for _, c := range calls.calls {
 		kept += c.size()
-		if len(c.name) > maxText || len(c.agent) > maxText || !strings.HasSuffix(c.agent, mark) {
+		if len(c.name) > maxText || len(c.agent) > maxText || !strings.HasSuffix(c.agent, plain.Mark) {
 			t.Fatalf("%d and %d bytes", len(c.name), len(c.agent))
 		}
 	}
@@ -400,7 +401,7 @@ func FuzzShown(f *testing.F) {
 	f.Add("`|\\`\\|")
 	f.Add("\u0301\u200d👩‍👩‍👧 ")
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, shown := range []string{plain(s), code(s), text(s), string(appendString(nil, s))} {
+		for _, shown := range []string{plain.Visible(s), code(s), text(s), string(plain.AppendJSON(nil, s))} {
 			for _, r := range shown {
 				if !unicode.IsPrint(r) {
 					t.Fatalf("%q in %q", r, shown)
@@ -408,15 +409,15 @@ func FuzzShown(f *testing.F) {
 			}
 		}
 		var back string
-		if err := json.Unmarshal(appendString(nil, s), &back); err != nil || back != strings.ToValidUTF8(valid(s), "\ufffd") {
+		if err := json.Unmarshal(plain.AppendJSON(nil, s), &back); err != nil || back != strings.ToValidUTF8(valid(s), "\ufffd") {
 			t.Fatalf("%v: %q, want %q", err, back, s)
 		}
 		if c := code(s); s != "" && strings.ContainsAny(c[1:len(c)-1], "`|") {
 			t.Fatalf("%q", c)
 		}
 		for _, width := range []int{1, 5, 20} {
-			if got := columns.StringWidth(fit(plain(s), width)); got > width {
-				t.Fatalf("%q has %d columns, not %d", fit(plain(s), width), got, width)
+			if got := columns.StringWidth(fit(plain.Visible(s), width)); got > width {
+				t.Fatalf("%q has %d columns, not %d", fit(plain.Visible(s), width), got, width)
 			}
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"rootwatch/classify"
+	"rootwatch/classify/plain"
 )
 
 // Screen is what a table is written to.
@@ -42,7 +43,7 @@ func (c *Calls) Table(w io.Writer, screen Screen, totals Totals) error {
 		fmt.Fprintln(out, fit("Made by services themselves, as root:", screen.limit()))
 		rows := [][]string{{"SERVICE", "CALLS", "ACCOUNTS", "REASON", "NEWEST"}}
 		for _, l := range c.invokedBy() {
-			rows = append(rows, []string{plain(l.name), number(l.calls), number(len(l.accounts)), string(l.reason), plain(l.newest)})
+			rows = append(rows, []string{plain.Visible(l.name), number(l.calls), number(len(l.accounts)), string(l.reason), plain.Visible(l.newest)})
 		}
 		grid := measure(rows)
 		for _, r := range rows {
@@ -70,17 +71,17 @@ const furtherOn = "Event ids and files: --output=json or --output=markdown. What
 
 // title is the line above a session's calls.
 func (s *session) title() string {
-	parts := []string{"Account " + plain(s.account)}
+	parts := []string{"Account " + plain.Visible(s.account)}
 	switch started := s.started(); {
 	case started != "":
-		parts = append(parts, "session since "+plain(started))
+		parts = append(parts, "session since "+plain.Visible(started))
 	case s.signIn:
-		parts = append(parts, "sign-in from "+orDash(plain(s.session)))
+		parts = append(parts, "sign-in from "+orDash(plain.Visible(s.session)))
 	case len(s.keys()) == 0:
-		parts = append(parts, "no session, from "+orDash(plain(s.session)))
+		parts = append(parts, "no session, from "+orDash(plain.Visible(s.session)))
 	}
 	if keys := s.keys(); len(keys) > 0 {
-		text := "key " + plain(keys[0])
+		text := "key " + plain.Visible(keys[0])
 		if len(keys) > 1 {
 			text += fmt.Sprintf(" and %s more", number(len(keys)-1))
 		}
@@ -95,10 +96,8 @@ var headings = []string{"TIME", "REGION", "CALL", "ADDRESS", "USER AGENT", "MFA"
 func (c *call) cells() []string {
 	cells := []string{c.time, c.region, shortSource(c.source) + " " + c.name, c.address, c.agent, c.mfa, c.result, c.reason}
 	for i, s := range cells {
-		if begins := beginning(s, utf8.UTFMax*widest); len(begins) < len(s) {
-			s = begins + mark
-		}
-		cells[i] = orDash(fit(plain(s), widest))
+		s = plain.Cut(s, utf8.UTFMax*widest+len(plain.Mark))
+		cells[i] = orDash(fit(plain.Visible(s), widest))
 	}
 	return cells
 }

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"rootwatch/classify/plain"
 )
 
 // Totals is what was read, and what was not.
@@ -91,7 +93,7 @@ func (t *Totals) Lines(unexplained, invoked int) []string {
 
 func quoted(texts []string) (plainTexts []string) {
 	for _, s := range texts {
-		plainTexts = append(plainTexts, plain(s))
+		plainTexts = append(plainTexts, plain.Visible(s))
 	}
 	return plainTexts
 }
