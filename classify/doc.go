@@ -16,6 +16,12 @@
 // servers and services that act for a signed-in person carry them too. What tells them apart is evidence of a
 // credential. A service that acts by itself leaves its name in invokedBy and sourceIPAddress and no key, no session
 // and no TLS connection; whoever acts for a person leaves that person's key or session behind. So service_invoked
-// needs all of [serviceRules]; everything else is unexplained, and the first row of [unexplainedRules] that fits
-// gives the reason. What a rule does not understand counts against the service, never for it.
+// needs all of [serviceConditions]; everything else is unexplained, and the first row of [rules] that fits gives the
+// reason. What a rule does not understand counts against the service, never for it.
+//
+// # Where what stands
+//
+// rules.go has the table of reasons, marks.go the marks of a client, impact.go what calls do, names.go the lists of
+// services. facts.go reads a record into the few facts that rules look at; identity.go and event.go are the record;
+// explain.go and evidence.go are the words for a person.
 package classify

@@ -16,7 +16,6 @@ import (
 // in encoding/json, a `null` in place of the record changes nothing and is no error: whoever decodes a record
 // out of an envelope must refuse a null there.
 type Event struct {
-	EventVersion       Text     `json:"eventVersion"`
 	EventTime          Text     `json:"eventTime"`
 	EventSource        Text     `json:"eventSource"`
 	EventName          Text     `json:"eventName"`
@@ -29,11 +28,11 @@ type Event struct {
 	EventID            Text     `json:"eventID"`
 	EventType          Text     `json:"eventType"`
 	RecipientAccountID Text     `json:"recipientAccountId"`
-	SharedEventID      Text     `json:"sharedEventID"`
 	UserIdentity       Identity `json:"userIdentity"`
 	Addendum           Addendum `json:"addendum"`
 
 	AdditionalEventData AdditionalEventData `json:"additionalEventData"`
+	RequestParameters   RequestParameters   `json:"requestParameters"`
 	ResponseElements    ResponseElements    `json:"responseElements"`
 
 	SessionCredentialFromConsole Text `json:"sessionCredentialFromConsole"`
@@ -61,6 +60,18 @@ type AdditionalEventData struct {
 	MFAUsed          Text `json:"MFAUsed"` // "Yes" or "No", on ConsoleLogin
 	Success          Text `json:"success"` // true or false, on the OAuth calls of `aws login`
 	SignInSessionARN Text `json:"signInSessionArn"`
+}
+
+// RequestParameters are the members that decide how grave a call is ([Impacts]); each service writes its own.
+type RequestParameters struct {
+	UserName               Text `json:"userName"`
+	Status                 Text `json:"status"`
+	SerialNumber           Text `json:"serialNumber"`
+	Enable                 Text `json:"enable"`
+	CreateVolumePermission Text `json:"createVolumePermission"`
+	LaunchPermission       Text `json:"launchPermission"`
+	ValuesToAdd            Text `json:"valuesToAdd"`
+	PublicAccessBlock      Text `json:"PublicAccessBlockConfiguration"`
 }
 
 // ResponseElements is how a sign-in event says whether it succeeded: "Success" or "Failure" in a member with the
@@ -96,16 +107,37 @@ func (ev *Event) signInSessions() [4]Text {
 	}
 }
 
-// SessionID is what the calls of one session of an account have in common: the sign-in session, else the
-// session's creation time, else the key, else the address. A sign-in has only the address: it belongs to the
-// session that opens soon after it.
+// SessionID is what the calls of one session of an account have in common: the session's creation time, else the sign-in
+// session, which AWS writes into the records of some services only, else the key, else the address. A sign-in has only
+// the address: it belongs to the session that opens soon after it.
 func (ev *Event) SessionID() string {
-	for _, id := range []string{ev.SignInSession(), ev.SessionStarted(), ev.Key()} {
+	for _, id := range []string{ev.SessionStarted(), ev.SignInSession(), ev.Key()} {
 		if id != "" {
 			return id
 		}
 	}
 	return ev.SourceIPAddress.Value
+}
+
+// consoleAttribute is the console's flag where it stands in the session's attributes.
+func (ev *Event) consoleAttribute() Text {
+	return ev.UserIdentity.SessionContext.Attributes.SessionCredentialFromConsole
+}
+
+// Failed reports whether the call came to nothing. It takes the record's word for a failure, and no word for a success
+// beside it: what is milder for having failed must certainly have failed.
+func (ev *Event) Failed() bool {
+	failed := !ev.ErrorCode.Empty() || !ev.ErrorMessage.Empty()
+	for _, outcome := range ev.ResponseElements {
+		if outcome.name() == "success" {
+			return false
+		}
+		failed = true
+	}
+	if success := ev.AdditionalEventData.Success; success.isTrue() || success.isFalse() {
+		return success.isFalse()
+	}
+	return failed
 }
 
 // MFA says whether the person had shown a second factor: "true", "false", or "" when the record does not tell.
@@ -216,6 +248,9 @@ func (t Text) isTrue() bool { return strings.EqualFold(strings.TrimSpace(t.Value
 // isFalse is not the opposite of isTrue: what is neither was not understood.
 func (t Text) isFalse() bool { return strings.EqualFold(strings.TrimSpace(t.Value), "false") }
 
+// notAFlag reports whether a value stands where a flag could and is none.
+func (t Text) notAFlag() bool { return !t.Empty() && !t.isTrue() && !t.isFalse() }
+
 // name is the value as names are compared: trimmed and in lower case; "" for what is not a string. Only ASCII is
 // folded, or the Kelvin sign would pass for a k.
 func (t Text) name() string {
@@ -253,6 +288,13 @@ func (a *Addendum) UnmarshalJSON(b []byte) error {
 func (a *AdditionalEventData) UnmarshalJSON(b []byte) error {
 	type plain AdditionalEventData
 	_, err := object(b, (*plain)(a))
+	return err
+}
+
+// UnmarshalJSON takes any JSON value.
+func (p *RequestParameters) UnmarshalJSON(b []byte) error {
+	type plain RequestParameters
+	_, err := object(b, (*plain)(p))
 	return err
 }
 

@@ -8,8 +8,8 @@ const maxEvidence = 1024
 // evidence lists what was weighed: who the record names, the five fields that AWS tells to review, and what shows a
 // credential. Those of the last kind that the record does not have are left out, save key and session: that
 // they are missing is evidence too.
-func (f *facts) evidence() []Evidence {
-	ev, id := f.ev, &f.ev.UserIdentity
+func (c *call) evidence() []Evidence {
+	ev, id := c.ev, &c.ev.UserIdentity
 	var list []Evidence
 	add := func(field string, value Text, says string) {
 		list = append(list, Evidence{Field: field, Value: plain.Visible(plain.Cut(value.Value, maxEvidence)), Says: says})
@@ -21,24 +21,30 @@ func (f *facts) evidence() []Evidence {
 	}
 	_, rootARN := rootAccount(id.ARN)
 	issuer := id.SessionContext.SessionIssuer
-	add("userIdentity.type", Text{Value: id.Type}, f.saysType())
-	addIf(f.noRootARN(), "userIdentity.arn", id.ARN, "names no account's root")
+	add("userIdentity.type", Text{Value: id.Type}, c.saysType())
+	addIf(c.exactRoot && c.emptyARN, "userIdentity.arn", id.ARN, "names no account's root")
 	addIf(rootARN && id.Type != "Root", "userIdentity.arn", id.ARN, "names an account's root")
 	addIf(issuer.isRoot() && !issuer.Type.Empty(), "userIdentity.sessionContext.sessionIssuer.type", issuer.Type, "root issued the credentials")
 	addIf(issuer.isRoot() && issuer.Type.Empty(), "userIdentity.sessionContext.sessionIssuer.arn", issuer.ARN, "root issued the credentials")
-	addIf(!ev.EventType.Empty(), "eventType", ev.EventType, f.saysEventType())
-	add("userIdentity.invokedBy", id.InvokedBy, saysCaller(f.invokedBy.kind, "no service names itself"))
-	add("eventSource", ev.EventSource, f.saysEventSource())
-	add("eventName", ev.EventName, f.saysEventName())
-	add("sourceIPAddress", ev.SourceIPAddress, saysCaller(f.source.kind, "the call does not say where it came from"))
-	add("userAgent", ev.UserAgent, saysUserAgent(ev.UserAgent))
-	add("userIdentity.accessKeyId", id.AccessKeyID, f.saysKey())
-	add("userIdentity.sessionContext", id.SessionContext.Raw, f.saysSession())
-	return append(list, f.clientMarks()...)
+	addIf(!ev.EventType.Empty(), "eventType", ev.EventType, c.saysEventType())
+	add("userIdentity.invokedBy", id.InvokedBy, saysCaller(c.invokedBy, "no service names itself"))
+	add("eventSource", ev.EventSource, c.saysEventSource())
+	add("eventName", ev.EventName, c.saysEventName())
+	add("sourceIPAddress", ev.SourceIPAddress, saysCaller(c.address, "the call does not say where it came from"))
+	add("userAgent", ev.UserAgent, c.saysUserAgent())
+	add("userIdentity.accessKeyId", id.AccessKeyID, c.saysKey())
+	add("userIdentity.sessionContext", id.SessionContext.Raw, c.saysSession())
+	addIf(c.bearer, "userIdentity.credentialId", id.CredentialID, "a bearer token was used")
+	for i := range clientMarks {
+		if m := &clientMarks[i]; c.has(m.bit) {
+			add(m.field, Text{Value: m.value(ev)}, m.says)
+		}
+	}
+	return list
 }
 
-func (f *facts) saysType() string {
-	switch f.ev.UserIdentity.Type {
+func (c *call) saysType() string {
+	switch c.ev.UserIdentity.Type {
 	case "Root":
 		return "made with the account's own credentials"
 	case "FederatedUser":
@@ -49,8 +55,8 @@ func (f *facts) saysType() string {
 	return "not a type that CloudTrail documents, so it counts as root's"
 }
 
-func (f *facts) saysEventType() string {
-	switch f.ev.EventType.name() {
+func (c *call) saysEventType() string {
+	switch c.ev.EventType.name() {
 	case "awsapicall":
 		return "an API call"
 	case "awsserviceevent":
@@ -79,37 +85,45 @@ func saysCaller(kind callerKind, absent string) string {
 	return absent
 }
 
-func (f *facts) saysEventSource() string {
-	if isSignIn(f.ev.EventSource) {
+func (c *call) saysEventSource() string {
+	switch {
+	case c.called == calledSignIn && c.credential():
+		return "AWS Sign-In, called with a key or session: its API"
+	case c.called == calledSignIn:
 		return "AWS Sign-In: somebody is at the root sign-in page"
 	}
 	return "the service that was called"
 }
 
-func (f *facts) saysEventName() string {
+func (c *call) saysEventName() string {
+	signIn := c.event == consoleSignIn || c.called == calledSignIn
 	switch {
-	case f.signIn() && f.signInFailed():
+	case c.impact.does != "":
+		return "what was called: it " + c.impact.does
+	case c.failed && (signIn || c.ev.ErrorCode.Empty()):
 		return "what was tried, in vain"
-	case !f.ev.ErrorCode.Empty():
-		return "what was called; it failed with " + shown(f.ev.ErrorCode.Value)
+	case c.failed:
+		return "what was called; it failed with " + shown(c.ev.ErrorCode.Value)
 	}
 	return "what was called"
 }
 
-func saysUserAgent(userAgent Text) string {
+func (c *call) saysUserAgent() string {
 	switch {
-	case userAgent.Empty():
+	case c.ev.UserAgent.Empty():
 		return "absent"
-	case isConsoleAgent(userAgent):
-		return "names the console; the client chooses it, so it never speaks for a service"
-	case isCloudShell(userAgent):
+	case isCloudShell(c.ev.UserAgent):
 		return "names CloudShell: the address is then AWS's, not the person's"
+	case c.agent == consoleAgent:
+		return "names the console; the client chooses it, so it never speaks for a service"
+	case c.agent == browserAgent && c.credential():
+		return "a browser: the console; the client chooses it, so it never speaks for a service"
 	}
 	return "the client chooses it, so it never speaks for a service"
 }
 
-func (f *facts) saysKey() string {
-	switch f.key {
+func (c *call) saysKey() string {
+	switch c.key {
 	case longLivedKey:
 		return "a long-lived root key exists and was used"
 	case temporaryKey:
@@ -120,15 +134,15 @@ func (f *facts) saysKey() string {
 	return "no key, or CloudTrail left it out: its absence alone proves nothing"
 }
 
-func (f *facts) saysSession() string {
-	if !f.session {
+func (c *call) saysSession() string {
+	if !c.session {
 		return "no session"
 	}
 	says := "somebody had a session"
-	if started := f.ev.SessionStarted(); started != "" {
+	if started := c.ev.SessionStarted(); started != "" {
 		says += " since " + shown(started)
 	}
-	switch f.ev.MFA() {
+	switch c.ev.MFA() {
 	case "true":
 		says += ", with MFA"
 	case "false":

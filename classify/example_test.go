@@ -35,6 +35,6 @@ func Example() {
 	// service_invoked known_service none
 	//   elasticloadbalancing.amazonaws.com called ec2 DeleteNetworkInterface as root on its own: no key and no session were used
 	// unexplained access_key critical
-	//   iam CreateUser was called as root from 203.0.113.7 with the long-lived key AKIAIOSFODNN7EXAMPLE
+	//   iam CreateUser was called as root from 203.0.113.7 with the long-lived key AKIAIOSFODNN7EXAMPLE; this creates a user
 	// not root
 }

@@ -1,149 +1,144 @@
 package classify
 
-import (
-	"strings"
-
-	"rootwatch/classify/plain"
-)
+import "strings"
 
 // explain says in one sentence, for a person, what happened and why that is the verdict. Values of the record stand
 // in it only as [shown] gives them.
-func (f *facts) explain(r Reason) string {
-	call, as, from := f.call(), f.as(), f.place(" from ")
-	switch r {
-	case KnownService:
-		return f.invokedBy.name + " called " + call + " as root on its own: no key and no session were used"
-	case OtherService:
-		return f.invokedBy.name + " called " + call + " as root on its own: no key and no session were used, but it is not known to do so and worth a look"
-	case NoRootARN:
-		return call + " was recorded as root" + from + ", but the record names no account's root" + f.although()
-	case SignIn:
-		return f.explainSignIn(call)
-	case AssumedRoot:
-		return call + " was called" + from + " in a session of central root access, which the organisation's management account or its delegate opened" + f.withKey()
-	case AccessKey:
-		return f.explainKey(call, as, from)
-	case Forwarded:
-		if f.credential() {
-			return f.invokedBy.name + " called " + call + " " + as + " for somebody whose key or session is in the record"
-		}
-		return f.invokedBy.name + " called " + call + " " + as + ", and it only ever acts for whoever is signed in"
-	case ConsoleSession:
-		return f.explainConsole(call, as)
-	case CLISession:
-		return f.explainCLI(call, as)
-	case AWSInternal:
-		return call + " was called " + as + " inside AWS's network, and the record does not say for whom: such calls turned out to be people's"
+func (c *call) explain(r *rule) string {
+	sentence := r.sentence(c)
+	if r.verdict == Unexplained && c.impact.does != "" {
+		sentence += "; this " + c.impact.does
 	}
-	if f.invokedBy.named() {
-		return f.invokedBy.name + " names itself as the caller of " + call + " " + as + ", but " + f.against()
-	}
-	return call + " was called " + as + from + ", and the record does not say by whom or with which credential"
+	return sentence
 }
 
-func (f *facts) explainSignIn(call string) string {
-	who := "somebody" + f.place(" at ")
-	mfa := map[string]string{"true": ", with MFA", "false": ", without MFA"}[f.ev.MFA()]
+func (c *call) explainKnown() string {
+	return c.caller.name + " called " + c.what() + " as root on its own: no key and no session were used"
+}
+
+func (c *call) explainOther() string {
+	return c.explainKnown() + ", but it is not known to do so and worth a look"
+}
+
+func (c *call) explainNoARN() string {
+	return c.what() + " was recorded as root" + c.place(" from ") + ", but the record names no account's root" + c.although()
+}
+
+func (c *call) explainSignIn() string {
+	who := "somebody" + c.place(" at ")
+	mfa := map[string]string{"true": ", with MFA", "false": ", without MFA"}[c.ev.MFA()]
+	what := c.what()
 	switch {
-	case !isSignIn(f.ev.EventSource): // type AwsConsoleSignIn of another service, as billingconsole SetContactAddress
-		if f.signInFailed() {
-			call += ", which failed"
+	case c.called != calledSignIn: // type AwsConsoleSignIn of another service, as billingconsole SetContactAddress
+		if c.failed {
+			what += ", which failed"
 		}
-		return who + " acts in the console as root (" + call + ")" + mfa + f.withKey()
-	case f.signInFailed():
-		return who + " failed at the root sign-in page (" + call + "), which takes the root user's e-mail address" + f.although()
+		return who + " acts in the console as root (" + what + ")" + mfa + c.withKey()
+	case c.failed:
+		return who + " failed at the root sign-in page (" + what + "), which takes the root user's e-mail address" + c.although()
 	}
-	return who + " is at the root sign-in page (" + call + ")" + mfa + f.withKey()
+	return who + " is at the root sign-in page (" + what + ")" + mfa + c.withKey()
 }
 
-// explainConsole does not speak of the console where only a sign-in is named: `aws login` signs in as well.
-func (f *facts) explainConsole(call, as string) string {
-	switch {
-	case isCloudShell(f.ev.UserAgent):
-		return "somebody in CloudShell called " + call + " " + as + " with the console's session" + f.notTheirs()
-	case f.console():
-		return "the console called " + call + " " + as + " for somebody signed in" + f.place(" at ")
-	}
-	return "somebody" + f.place(" at ") + " called " + call + " " + as + " with the credentials of a sign-in"
+func (c *call) explainAssumedRoot() string {
+	return c.what() + " was called" + c.place(" from ") + " in a session of central root access, which the organisation's management account or its delegate opened" + c.withKey()
 }
 
-func (f *facts) explainKey(call, as, from string) string {
-	key := shown(f.ev.Key())
-	if f.key == temporaryKey {
-		return call + " was called " + as + from + " with the temporary key " + key + ", whose session the record does not have"
+func (c *call) explainKey() string {
+	key, from := shown(c.ev.Key()), c.place(" from ")
+	if !c.longLived() {
+		return c.what() + " was called " + c.as() + from + " with the key " + key + " and without a session, as only long-lived keys are used"
 	}
-	if f.key != longLivedKey {
-		return call + " was called " + as + from + " with the key " + key + " and without a session, as only long-lived keys are used"
-	}
-	if f.invokedBy.named() {
-		if f.source.name == f.invokedBy.name {
+	if c.serviceNamed() {
+		if c.from.name == c.caller.name {
 			from = ""
 		}
-		from += " through " + f.invokedBy.name
+		from += " through " + c.caller.name
 	}
-	if isCloudShell(f.ev.UserAgent) {
-		return "somebody in CloudShell called " + call + " " + as + " with the long-lived key " + key + f.notTheirs()
+	if isCloudShell(c.ev.UserAgent) {
+		return "somebody in CloudShell called " + c.what() + " " + c.as() + " with the long-lived key " + key + c.notTheirs()
 	}
-	return call + " was called " + as + from + " with the long-lived key " + key
+	return c.what() + " was called " + c.as() + from + " with the long-lived key " + key
 }
 
-func (f *facts) explainCLI(call, as string) string {
+func (c *call) explainForwarded() string {
+	if c.credential() {
+		return c.caller.name + " called " + c.what() + " " + c.as() + " for somebody whose key or session is in the record"
+	}
+	return c.caller.name + " called " + c.what() + " " + c.as() + ", and it only ever acts for whoever is signed in"
+}
+
+func (c *call) explainConsole() string {
+	if isCloudShell(c.ev.UserAgent) {
+		return "somebody in CloudShell called " + c.what() + " " + c.as() + " with the console's session" + c.notTheirs()
+	}
+	return "the console called " + c.what() + " " + c.as() + " for somebody signed in" + c.place(" at ")
+}
+
+func (c *call) explainCLI() string {
 	with := " with a session"
-	if f.key == temporaryKey {
+	switch {
+	case c.has(markSignIn):
+		with = " with the credentials of a sign-in"
+	case c.key == temporaryKey && !c.session:
+		with = " with the temporary key " + shown(c.ev.Key()) + ", whose session the record does not have"
+	case c.key == temporaryKey:
 		with = " with a temporary key"
+	case !c.session && c.key == noKey:
+		with = " with a bearer token"
 	}
-	if isCloudShell(f.ev.UserAgent) {
-		return "somebody in CloudShell called " + call + " " + as + with + f.notTheirs()
+	if isCloudShell(c.ev.UserAgent) {
+		return "somebody in CloudShell called " + c.what() + " " + c.as() + with + c.notTheirs()
 	}
-	return "somebody" + f.place(" at ") + " called " + call + " " + as + with
+	return "somebody" + c.place(" at ") + " called " + c.what() + " " + c.as() + with
+}
+
+func (c *call) explainInternal() string {
+	return c.what() + " was called " + c.as() + " inside AWS's network, and the record does not say for whom: such calls turned out to be people's"
+}
+
+func (c *call) explainUnattributed() string {
+	if c.serviceNamed() {
+		return c.caller.name + " names itself as the caller of " + c.what() + " " + c.as() + ", but " + c.brokenCondition().broken(c)
+	}
+	return c.what() + " was called " + c.as() + c.place(" from ") + ", and the record does not say by whom or with which credential"
 }
 
 // notTheirs adds whose the address of a call from CloudShell is.
-func (f *facts) notTheirs() string {
-	if f.source.kind != otherCaller {
+func (c *call) notTheirs() string {
+	if c.address != otherCaller {
 		return ""
 	}
-	return ": the address" + f.place(" ") + " is AWS's, not the person's"
+	return ": the address" + c.place(" ") + " is AWS's, not the person's"
 }
 
 // withKey adds the long-lived key that makes a call critical whatever it is.
-func (f *facts) withKey() string {
-	if f.key != longLivedKey {
+func (c *call) withKey() string {
+	if !c.longLived() {
 		return ""
 	}
-	return ", with the long-lived key " + shown(f.ev.Key())
+	return ", with the long-lived key " + shown(c.ev.Key())
 }
 
-// although adds to a call that looks harmless that somebody was in.
-func (f *facts) although() string {
-	if f.key == longLivedKey {
-		return ", although the long-lived key " + shown(f.ev.Key()) + " was used"
+// although adds to a call that looks harmless that somebody had a credential.
+func (c *call) although() string {
+	if c.longLived() {
+		return ", although the long-lived key " + shown(c.ev.Key()) + " was used"
 	}
-	if f.credential() {
+	if c.credential() {
 		return ", although a key or a session was used"
 	}
 	return ""
 }
 
-// against says why a call that names a service is not the service's own.
-func (f *facts) against() string {
-	if marks := f.clientMarks(); len(marks) > 0 {
-		return "only a client's call has " + marks[0].Field
-	}
-	if f.source.kind != serviceCaller {
-		return "the call did not come from a service" + f.place(": it came from ")
-	}
-	return "its type or event type is not that of a service's own call"
-}
-
-// call is what was called: the service's short name and the event's.
-func (f *facts) call() string {
-	source := f.ev.EventSource.Value
+// what was called: the service's short name and the event's.
+func (c *call) what() string {
+	source := c.ev.EventSource.Value
 	for _, suffix := range serviceSuffixes {
 		source = strings.TrimSuffix(source, suffix)
 	}
 	var words []string
-	for _, word := range []string{source, f.ev.EventName.Value} {
+	for _, word := range []string{source, c.ev.EventName.Value} {
 		if word != "" {
 			words = append(words, shown(word))
 		}
@@ -154,30 +149,20 @@ func (f *facts) call() string {
 	return strings.Join(words, " ")
 }
 
-func (f *facts) as() string {
-	if strings.EqualFold(f.ev.UserIdentity.Type, "FederatedUser") {
+func (c *call) as() string {
+	if strings.EqualFold(c.ev.UserIdentity.Type, "FederatedUser") {
 		return "as a user federated by root"
 	}
 	return "as root"
 }
 
 // place is where the call came from, after the given words; nothing if the record does not tell.
-func (f *facts) place(words string) string {
-	switch f.source.kind {
+func (c *call) place(words string) string {
+	switch c.address {
 	case noCaller:
 		return ""
 	case internalCaller:
 		return " inside AWS's network"
 	}
-	return words + shown(f.ev.SourceIPAddress.Value)
-}
-
-// maxShown is how many bytes of one value a sentence takes.
-const maxShown = 100
-
-// shown is a value of the record as it may stand in a sentence.
-func shown(s string) string { return plain.Shown(s, maxShown) }
-
-func isCloudShell(userAgent Text) bool {
-	return strings.Contains(userAgent.name(), "exec-env/cloudshell")
+	return words + shown(c.ev.SourceIPAddress.Value)
 }

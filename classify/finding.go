@@ -1,5 +1,7 @@
 package classify
 
+import "slices"
+
 // Verdict is the answer for one root call.
 type Verdict string
 
@@ -49,6 +51,9 @@ type Finding struct {
 	Verdict  Verdict
 	Reason   Reason
 	Severity Severity
+	// Impact is what the call does, if that is grave in itself ([Impacts]): "gives root a long-lived access key". It is ""
+	// for all other calls, for those that failed, and for a service's own.
+	Impact string
 	// Service is the DNS name of the service that made or forwarded the call, "" if none is named.
 	Service string
 	// AccountID is the 12 digits of the account whose root made the call, or "unknown".
@@ -68,11 +73,14 @@ type Evidence struct {
 
 // ReasonInfo is one valid pair of verdict and reason.
 type ReasonInfo struct {
-	Verdict     Verdict
-	Reason      Reason
-	Severity    Severity   // to start from
-	Severities  []Severity // all that a call of this reason can get, worst first
-	Description string     // why the verdict follows
+	Verdict    Verdict
+	Reason     Reason
+	Severity   Severity   // to start from
+	Otherwise  string     // the case of another start and that grade: "failed: medium"; "" if there is none
+	Severities []Severity // all that a call of this reason can get, worst first
+	Means      string     // what it is, in a few words; Markdown
+	Why        string     // why the verdict follows
+	Source     string     // the AWS page that says so, or "seen in records"
 }
 
 // Severities lists all severities, worst first.
@@ -81,22 +89,17 @@ func Severities() []Severity { return []Severity{Critical, High, Medium, Low, In
 // Reasons lists every valid pair of verdict and reason, those of service_invoked first, the others in the order in
 // which they are tried. It is a closed list: no finding carries any other pair.
 func Reasons() []ReasonInfo {
-	infos := []ReasonInfo{
-		{ServiceInvoked, KnownService, None, []Severity{None}, "a service that is known to act as root by itself called, without key or session"},
-		{ServiceInvoked, OtherService, Info, []Severity{Info}, "another service called by itself, without key or session: worth a look, never a page"},
-	}
-	beforeKeys := true
-	for _, r := range unexplainedRules {
-		var all []Severity
-		for _, s := range Severities() {
-			longLivedKey := s == Critical && beforeKeys
-			if s == r.severity || s == r.unless.severity || longLivedKey {
-				all = append(all, s)
-			}
+	infos := make([]ReasonInfo, 0, len(rules))
+	for i := range rules {
+		r := &rules[i]
+		info := ReasonInfo{
+			Verdict: r.verdict, Reason: r.reason, Severity: r.severity, Severities: slices.Clone(r.grades),
+			Means: r.means, Why: r.why, Source: r.source,
 		}
-		infos = append(infos, ReasonInfo{Unexplained, r.reason, r.severity, all, r.why})
-		// A call with a long-lived key goes no further down.
-		beforeKeys = beforeKeys && r.reason != AccessKey
+		if r.otherwise.when != nil {
+			info.Otherwise = r.otherwise.words + ": " + string(r.otherwise.severity)
+		}
+		infos = append(infos, info)
 	}
 	return infos
 }

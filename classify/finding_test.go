@@ -87,7 +87,7 @@ func TestExplanations(t *testing.T) {
 		{"a service's name and a client's TLS", serviceCall(), []change{set("tlsDetails.tlsVersion", "TLSv1.3")},
 			"autoscaling.amazonaws.com names itself as the caller of ec2 RunInstances as root, but only a client's call has tlsDetails"},
 		{"a service's name and another event type", serviceCall(), []change{set("eventType", "AwsVpceEvent")},
-			"autoscaling.amazonaws.com names itself as the caller of ec2 RunInstances as root, but its type or event type is not that of a service's own call"},
+			"autoscaling.amazonaws.com names itself as the caller of ec2 RunInstances as root, but its event type is not that of a service's own call"},
 		{"nothing named", bareCall(), []change{drop("eventSource"), drop("eventName"), drop("sourceIPAddress")},
 			"an unnamed event was called as root, and the record does not say by whom or with which credential"},
 	} {

@@ -42,7 +42,7 @@ func FuzzEvent(f *testing.F) {
 			t.Errorf("%s/%s/%s is not in the closed list", got.Verdict, got.Reason, got.Severity)
 		}
 		checkHarmless(t, "fuzz", got)
-		if got.AccountID != unknownAccount && !isAccountID(got.AccountID) {
+		if got.AccountID != UnknownAccount && !IsAccountID(got.AccountID) {
 			t.Errorf("account %q is no account", got.AccountID)
 		}
 		record, repeated := readFolded(json.NewDecoder(bytes.NewReader(data)))

@@ -7,12 +7,11 @@ import (
 // Identity is `userIdentity`: who made the call, and with which credentials
 // (AWS CloudTrail User Guide, "CloudTrail userIdentity element").
 type Identity struct {
-	// Type must be a string in the record; absent and null are "".
+	// Type must be a string in the record; absent and null are "". The members principalId (it may have lost its leading
+	// zero) and userName (the account's alias) prove nothing and are not read.
 	Type        string `json:"type"`
 	ARN         Text   `json:"arn"`
 	AccountID   Text   `json:"accountId"`
-	PrincipalID Text   `json:"principalId"` // may have lost its leading zero: never a cross-check
-	UserName    Text   `json:"userName"`    // the account's alias when there is one, not "root"
 	AccessKeyID Text   `json:"accessKeyId"` // may be absent or "" for security reasons
 
 	SessionContext SessionContext `json:"sessionContext"`
@@ -124,12 +123,12 @@ func rootAccount(arn Text) (account string, ok bool) {
 	if part[1] != "aws" && !strings.HasPrefix(part[1], "aws-") {
 		return "", false
 	}
-	return part[4], isAccountID(part[4])
+	return part[4], IsAccountID(part[4])
 }
 
-// unknownAccount is the account of a call whose record and envelope name none: a label must not take
+// UnknownAccount is the account of a call whose record and envelope name none: a label must not take
 // whatever stands in a record.
-const unknownAccount = "unknown"
+const UnknownAccount = "unknown"
 
 // account is the account whose root made the call.
 func account(ev *Event) string {
@@ -138,11 +137,11 @@ func account(ev *Event) string {
 		strings.TrimSpace(ev.RecipientAccountID.Value), strings.TrimSpace(ev.EnvelopeAccount),
 	}
 	for _, id := range candidates {
-		if isAccountID(id) {
+		if IsAccountID(id) {
 			return id
 		}
 	}
-	return unknownAccount
+	return UnknownAccount
 }
 
 // arnAccount is the fifth part of an ARN, whatever it names.
@@ -154,8 +153,8 @@ func arnAccount(arn Text) string {
 	return part[4]
 }
 
-// isAccountID reports whether s is 12 ASCII digits.
-func isAccountID(s string) bool {
+// IsAccountID reports whether s is the id of an AWS account: 12 ASCII digits.
+func IsAccountID(s string) bool {
 	if len(s) != 12 {
 		return false
 	}

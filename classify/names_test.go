@@ -93,7 +93,7 @@ func TestCallers(t *testing.T) {
 			if got.kind != tt.want || got.known() != tt.known {
 				t.Errorf("%v is %s, known %t; want %s, known %t", tt.value, kinds[got.kind], got.known(), kinds[tt.want], tt.known)
 			}
-			if (got.name != "") != got.named() {
+			if (got.name != "") != (facts{invokedBy: got.kind}).serviceNamed() {
 				t.Errorf("name %q of a %s", got.name, kinds[got.kind])
 			}
 		})

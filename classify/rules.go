@@ -1,233 +1,224 @@
 package classify
 
-import (
-	"slices"
-	"strings"
+import "rootwatch/classify/plain"
 
-	"rootwatch/classify/plain"
-)
-
-// facts are what the rules look at, read from the record once.
-type facts struct {
-	ev        *Event
-	invokedBy caller
-	source    caller
-	key       keyKind
-	session   bool // there is a sessionContext that says something
-}
-
-// keyKind is what userIdentity.accessKeyId is. AWS documents the prefixes: AKIA is a long-term key of an IAM user
-// or of root, ASIA a temporary one of STS (AWS STS API Reference, "GetAccessKeyInfo").
-type keyKind int
-
-const (
-	noKey        keyKind = iota // absent or ""
-	temporaryKey                // ASIA
-	longLivedKey                // AKIA
-	otherKey                    // redacted, or not understood
-)
-
-func readFacts(ev *Event) *facts {
-	id := &ev.UserIdentity
-	return &facts{
-		ev:        ev,
-		invokedBy: readCaller(id.InvokedBy),
-		source:    readCaller(ev.SourceIPAddress),
-		key:       readKey(id.AccessKeyID),
-		session:   !id.SessionContext.Raw.Empty(),
-	}
-}
-
-func readKey(t Text) keyKind {
-	switch key := t.name(); {
-	case t.Present && t.Odd: // not a string, so not understood, also when there is nothing in it
-		return otherKey
-	case t.Empty():
-		return noKey
-	case strings.HasPrefix(key, "akia"):
-		return longLivedKey
-	case strings.HasPrefix(key, "asia"):
-		return temporaryKey
-	}
-	return otherKey
-}
-
-// serviceRule is one of the conditions that must all hold before a root call counts as a service's own. They are
-// facts that AWS writes: the user agent is not among them, because the client chooses it.
-type serviceRule struct {
-	holds func(*facts) bool
-	why   string
-}
-
-// serviceRules are the numbered conditions of the verdict service_invoked. In every public record of a service
-// that acted as root by itself all of them hold; in every one of a person at least one fails. What is not
-// understood fails.
-var serviceRules = []serviceRule{
-	{(*facts).apiCallOfRoot, "an API call or service event under type Root, not at the sign-in page"},
-	{func(f *facts) bool { return f.invokedBy.kind == serviceCaller }, "a service names itself in invokedBy, and it is no agent"},
-	{func(f *facts) bool { return f.source.kind == serviceCaller }, "sourceIPAddress names a service too"},
-	{func(f *facts) bool { return f.key == noKey && !f.session }, "no key and no session"},
-	{func(f *facts) bool { return len(f.clientMarks()) == 0 }, "nothing else that only a client's call has"},
-}
-
-// unexplainedRule is a row of the table of reasons: when it fits, how urgent the call is to start with, and the
-// case in which it is graded otherwise.
-type unexplainedRule struct {
-	reason   Reason
-	when     func(*facts) bool
-	severity Severity
-	unless   grade
-	why      string
+// rule is a row of the table of reasons: the whole rule.
+type rule struct {
+	reason  Reason
+	verdict Verdict
+	when    func(facts) bool
+	// severity is the grade to start from, otherwise the grade in a special case. What the call does may raise either of
+	// an unexplained call ([Impacts]); grades are all that can come of it, worst first.
+	severity  Severity
+	otherwise grade
+	grades    []Severity
+	means     string // what it is, in a few words
+	why       string // why the verdict follows
+	source    string // of the evidence
+	sentence  func(*call) string
 }
 
 // grade is a severity for a case; the zero grade is none.
 type grade struct {
-	when     func(*facts) bool
+	when     func(facts) bool
+	words    string // the case, in words
 	severity Severity
 }
 
-// unexplainedRules are tried in this order for every root call that is not a service's own; the first that fits
-// is the reason. A call signed with a long-lived key is critical under whichever reason ([facts.severity]).
-var unexplainedRules = []unexplainedRule{
-	{NoRootARN, (*facts).noRootARN, Low, grade{(*facts).credential, High}, "recorded as root, but no account's root is named"},
-	{SignIn, (*facts).signIn, High, grade{(*facts).turnedAway, Medium}, "somebody is at the root sign-in page; a failed login needs the root's e-mail address"},
-	{AssumedRoot, (*facts).assumedRoot, Medium, grade{}, "an organisation's management account used central root access; a session lasts 900 s at most"},
-	{AccessKey, (*facts).accessKey, Critical, grade{}, "a long-lived root key exists and is in use; no user agent and no service in between makes it milder"},
-	{Forwarded, (*facts).forwarded, High, grade{}, "a service acted on a person's root session or key"},
-	{ConsoleSession, (*facts).consoleSession, High, grade{}, "the console makes calls with the person's session"},
-	{CLISession, (*facts).cliSession, High, grade{}, "a temporary key or a session outside the console: aws login, CloudShell, GetSessionToken from a root key"},
-	{AWSInternal, (*facts).awsInternal, High, grade{}, "not attributable; real ones turned out to be people"},
-	{Unattributed, func(*facts) bool { return true }, High, grade{}, "nothing tells who made it: fail towards alerting"},
+// A call signed with a long-lived key is critical whatever the reason, and this is the one place that says so: such a key
+// does not expire, and whoever has a copy has the account.
+func (f facts) longLived() bool { return f.key == longLivedKey }
+
+// rules are the reasons. They are tried in this order for every root call, and the first that fits is the reason: the
+// two of service_invoked ask for all of serviceConditions, the last row fits everything.
+var rules = []rule{
+	{
+		reason: KnownService, verdict: ServiceInvoked,
+		when:     func(f facts) bool { return f.isService() && f.known },
+		severity: None, grades: []Severity{None},
+		means:    "Elastic Load Balancing or Auto Scaling by itself",
+		why:      "a service that is known to act as root by itself called, without key or session",
+		source:   "AWS re:Post, \"Root\" in CloudTrail logs; seen in records of 2015 to 2017",
+		sentence: (*call).explainKnown,
+	},
+	{
+		reason: OtherService, verdict: ServiceInvoked,
+		when:     facts.isService,
+		severity: Info, grades: []Severity{Info},
+		means:    "another service, with the same evidence: worth a look, never a page",
+		why:      "another service called by itself, without key or session: worth a look, never a page",
+		source:   "seen in records of 2015 to 2017",
+		sentence: (*call).explainOther,
+	},
+	{
+		reason: NoRootARN, verdict: Unexplained,
+		when:     func(f facts) bool { return f.exactRoot && f.emptyARN },
+		severity: Low, otherwise: grade{facts.credential, "with a key or session", High},
+		grades:   []Severity{Critical, High, Low},
+		means:    "recorded as root, but no account's root is named",
+		why:      "recorded as root, but no account's root is named",
+		source:   "seen in records: a failed ExternalIdPDirectoryLogin",
+		sentence: (*call).explainNoARN,
+	},
+	{
+		reason: SignIn, verdict: Unexplained,
+		when:     func(f facts) bool { return f.event == consoleSignIn || f.called == calledSignIn && !f.credential() },
+		severity: High, otherwise: grade{func(f facts) bool { return f.failed && !f.credential() }, "failed", Medium},
+		grades:   []Severity{Critical, High, Medium},
+		means:    "somebody is at the root sign-in page",
+		why:      "somebody is at the root sign-in page; a failed login needs the root's e-mail address",
+		source:   "AWS CloudTrail User Guide, \"AWS Management Console sign-in events\"; AWS Sign-In User Guide, \"Sign-In with OAuth 2.0\"",
+		sentence: (*call).explainSignIn,
+	},
+	{
+		reason: AssumedRoot, verdict: Unexplained,
+		when:     func(f facts) bool { return f.has(markAssumedRoot) },
+		severity: Medium, grades: []Severity{Critical, High, Medium},
+		means:    "central root access from the organisation's management account",
+		why:      "an organisation's management account used central root access; a session lasts 900 s at most",
+		source:   "AWS STS API Reference, AssumeRoot; IAM User Guide, \"Track privileged tasks in CloudTrail\"",
+		sentence: (*call).explainAssumedRoot,
+	},
+	{
+		reason: AccessKey, verdict: Unexplained,
+		// A key that is neither AKIA nor ASIA is redacted: without a session beside it the worst case is assumed.
+		when:     func(f facts) bool { return f.longLived() || f.key == otherKey && !f.session && !f.serviceNamed() },
+		severity: Critical, grades: []Severity{Critical},
+		means:    "a long-lived root key exists and is in use",
+		why:      "a long-lived root key exists and is in use; no user agent and no service in between makes it milder",
+		source:   "AWS STS API Reference, GetAccessKeyInfo: the prefixes AKIA and ASIA",
+		sentence: (*call).explainKey,
+	},
+	{
+		reason: Forwarded, verdict: Unexplained,
+		when: func(f facts) bool {
+			return f.invokedBy == agentCaller || f.invokedBy == serviceCaller && f.credential()
+		},
+		severity: High, grades: []Severity{Critical, High},
+		means:    "a service acted on a person's root session or key",
+		why:      "a service acted on a person's root session or key",
+		source:   "IAM User Guide, \"Forward access sessions\"; the caller's key or session in 1,250 of 1,251 records",
+		sentence: (*call).explainForwarded,
+	},
+	{
+		reason: ConsoleSession, verdict: Unexplained,
+		when: func(f facts) bool {
+			return f.has(markConsole|markConsoleSession) || f.event == consoleAction || f.invokedBy == consoleCaller ||
+				f.agent == consoleAgent || f.agent == browserAgent && f.credential()
+		},
+		severity: High, grades: []Severity{Critical, High},
+		means:    "the console",
+		why:      "the console makes calls with the person's session",
+		source:   "AWS CloudTrail User Guide, sessionCredentialFromConsole; seen in records: the 655 calls of one console session",
+		sentence: (*call).explainConsole,
+	},
+	{
+		reason: CLISession, verdict: Unexplained,
+		when:     facts.credential,
+		severity: High, grades: []Severity{Critical, High},
+		means:    "a temporary key or session: `aws login`, CloudShell, GetSessionToken",
+		why:      "a temporary key or a session outside the console: aws login, CloudShell, GetSessionToken from a root key",
+		source:   "AWS STS API Reference, GetSessionToken; AWS Sign-In User Guide, `aws login`",
+		sentence: (*call).explainCLI,
+	},
+	{
+		reason: AWSInternal, verdict: Unexplained,
+		when:     func(f facts) bool { return f.address == internalCaller || f.invokedBy == internalCaller },
+		severity: High, grades: []Severity{Critical, High},
+		means:    "`AWS Internal`: not attributable, and the real ones turned out to be people",
+		why:      "not attributable; real ones turned out to be people",
+		source:   "AWS CloudTrail User Guide, sourceIPAddress; seen in records",
+		sentence: (*call).explainInternal,
+	},
+	{
+		reason: Unattributed, verdict: Unexplained,
+		when:     func(facts) bool { return true },
+		severity: High, grades: []Severity{Critical, High},
+		means:    "anything else: fail towards alerting",
+		why:      "nothing tells who made it: fail towards alerting",
+		source:   "what is not understood counts against a service",
+		sentence: (*call).explainUnattributed,
+	},
 }
 
-// isService reports whether all of [serviceRules] hold.
-func (f *facts) isService() bool {
-	for _, r := range serviceRules {
-		if !r.holds(f) {
-			return false
+// firstRule is the first row that fits; the last one fits everything.
+func firstRule(f facts) *rule {
+	for i := range rules {
+		if rules[i].when(f) {
+			return &rules[i]
 		}
 	}
-	return true
+	panic("classify: the last rule must fit every call")
 }
 
-// apiCallOfRoot: the milder verdict takes AWS's own spelling and nothing else.
-func (f *facts) apiCallOfRoot() bool {
-	ev := f.ev
-	apiCall := !ev.EventType.Odd && slices.Contains([]string{"", "AwsApiCall", "AwsServiceEvent"}, ev.EventType.Value)
-	return ev.UserIdentity.Type == "Root" && apiCall && !ev.EventSource.Odd && !isSignIn(ev.EventSource)
+// severityOf grades a call of this reason: the row's grade, raised by what the call does, and critical for a long-lived
+// key. A service's own call keeps its grade: it must never page.
+func (r *rule) severityOf(f facts, does Severity) Severity {
+	if r.verdict == ServiceInvoked {
+		return r.severity
+	}
+	start := r.severity
+	if r.otherwise.when != nil && r.otherwise.when(f) {
+		start = r.otherwise.severity
+	}
+	if f.longLived() {
+		start = Critical
+	}
+	return worse(start, does)
 }
 
-// clientMarks are what, beside key and session, only a client's call has: nobody but a client opens a TLS connection
-// to AWS's endpoints, comes from a console or a sign-in, or acts for another.
-func (f *facts) clientMarks() []Evidence {
-	ev, id := f.ev, &f.ev.UserIdentity
-	var marks []Evidence
-	mark := func(is bool, field, value, says string) {
-		if is {
-			marks = append(marks, Evidence{Field: field, Value: plain.Visible(plain.Cut(value, maxEvidence)), Says: says})
+// serviceCondition is one of the conditions that must all hold before a root call counts as a service's own. They are
+// facts that AWS writes: the user agent is not among them, because the client chooses it.
+type serviceCondition struct {
+	holds  func(facts) bool
+	words  string             // what it asks for
+	broken func(*call) string // what is said of a call that fails it, after "but"
+}
+
+// serviceConditions are tried in this order. In every public record of a service that acted as root by itself all of
+// them hold; in every one of a person at least one fails. What is not understood fails.
+var serviceConditions = []serviceCondition{
+	{func(f facts) bool { return f.exactRoot }, "the type is Root",
+		func(*call) string { return "its type is not that of a service's own call" }},
+	{func(f facts) bool { return f.event == apiCall }, "an API call or a service event",
+		func(*call) string { return "its event type is not that of a service's own call" }},
+	{func(f facts) bool { return f.called == calledService }, "not at the sign-in page",
+		func(*call) string { return "no service calls AWS Sign-In as root by itself" }},
+	{func(f facts) bool { return f.invokedBy == serviceCaller }, "a service names itself in invokedBy, and it is no agent",
+		func(*call) string { return "it calls for whoever is signed in" }},
+	{func(f facts) bool { return f.address == serviceCaller }, "sourceIPAddress names a service too",
+		func(c *call) string { return "the call did not come from a service" + c.place(": it came from ") }},
+	{func(f facts) bool { return !f.credential() }, "no key, no session and no bearer token",
+		func(*call) string { return "a key, a session or a bearer token was used" }},
+	{func(f facts) bool { return f.marks == 0 }, "nothing else that only a client's call has",
+		func(c *call) string { return "only a client's call has " + c.marks.firstMark().field }},
+}
+
+// brokenCondition is the first condition of service_invoked that does not hold, nil if all do.
+func (f facts) brokenCondition() *serviceCondition {
+	for i := range serviceConditions {
+		if !serviceConditions[i].holds(f) {
+			return &serviceConditions[i]
 		}
 	}
-	console := ev.SessionCredentialFromConsole
-	mark(!ev.TLSDetails.Empty(), "tlsDetails", ev.TLSDetails.Value, "a client opened a TLS connection")
-	mark(console.isTrue(), "sessionCredentialFromConsole", console.Value, "the session is the console's")
-	mark(!id.InvokedByDelegate.Empty(), "userIdentity.invokedByDelegate", id.InvokedByDelegate.Value, "a partner acted with delegated access")
-	mark(f.assumedRoot(), "userIdentity.sessionContext.assumedRoot", id.SessionContext.AssumedRoot.Value, "the session is one of central root access")
-	mark(ev.SignInSession() != "", "signInSessionArn", ev.SignInSession(), "the credentials come from a sign-in")
-	// A bearer token is a credential too, and the other two say for whom one was issued.
-	mark(!id.CredentialID.Empty(), "userIdentity.credentialId", id.CredentialID.Value, "a bearer token was used")
-	mark(!id.OnBehalfOf.Empty(), "userIdentity.onBehalfOf", id.OnBehalfOf.Value, "the call was made for an Identity Center user")
-	mark(!id.InScopeOf.Empty(), "userIdentity.inScopeOf", id.InScopeOf.Value, "the credentials were issued to a workload")
-	// Where the mark could stand is something else: it is no evidence for a service.
-	strange := !console.Empty() && !console.isTrue() && !console.isFalse()
-	mark(strange, "sessionCredentialFromConsole", console.Value, "not understood, so it counts against a service")
-	return marks
+	return nil
 }
 
-// credential reports whether the record shows that a key or a session was used.
-func (f *facts) credential() bool {
-	return f.key != noKey || f.session || !f.ev.UserIdentity.CredentialID.Empty()
-}
+// isService reports whether a service made the call by itself.
+func (f facts) isService() bool { return f.brokenCondition() == nil }
 
-func (f *facts) noRootARN() bool {
-	id := &f.ev.UserIdentity
-	return id.Type == "Root" && id.ARN.Present && id.ARN.Value == ""
-}
-
-func (f *facts) signIn() bool {
-	return f.ev.EventType.name() == "awsconsolesignin" || isSignIn(f.ev.EventSource)
-}
-
-func (f *facts) assumedRoot() bool { return f.ev.UserIdentity.SessionContext.AssumedRoot.isTrue() }
-
-// accessKey: besides a long-lived key, any key without a session where no service is named. A temporary key has its
-// session beside it in every root record seen; where the session is missing, the worst case is assumed.
-func (f *facts) accessKey() bool {
-	return f.key == longLivedKey || f.key != noKey && !f.session && !f.invokedBy.named()
-}
-
-func (f *facts) forwarded() bool {
-	return f.invokedBy.kind == agentCaller || f.invokedBy.kind == serviceCaller && f.credential()
-}
-
-func (f *facts) consoleSession() bool { return f.console() || f.ev.SignInSession() != "" }
-
-// console reports whether the record names the console itself, and not only a sign-in: `aws login` has one too.
-func (f *facts) console() bool {
-	ev := f.ev
-	return ev.SessionCredentialFromConsole.isTrue() ||
-		ev.UserIdentity.SessionContext.Attributes.SessionCredentialFromConsole.isTrue() ||
-		ev.EventType.name() == "awsconsoleaction" ||
-		f.invokedBy.kind == consoleCaller || isConsoleAgent(ev.UserAgent)
-}
-
-func (f *facts) cliSession() bool { return f.credential() }
-
-func (f *facts) awsInternal() bool {
-	return f.source.kind == internalCaller || f.invokedBy.kind == internalCaller
-}
-
-func isConsoleAgent(userAgent Text) bool {
-	name := strings.TrimPrefix(userAgent.name(), "[") // some servers' agents are written as a list
-	for _, prefix := range consoleAgentPrefixes {
-		if strings.HasPrefix(name, prefix) {
-			return true
+// worse is the graver of two severities; "" is milder than all.
+func worse(a, b Severity) Severity {
+	for _, s := range Severities() {
+		if a == s || b == s {
+			return s
 		}
 	}
-	name = consoleAgentSpelling.Replace(name)
-	for _, part := range consoleAgentParts {
-		if strings.Contains(name, part) {
-			return true
-		}
-	}
-	return false
+	return a
 }
 
-// signInFailed takes the record's word for a failure, and no word for a success beside it: the milder grade is
-// for what certainly failed.
-func (f *facts) signInFailed() bool {
-	failed := !f.ev.ErrorCode.Empty() || !f.ev.ErrorMessage.Empty()
-	for _, outcome := range f.ev.ResponseElements {
-		if outcome.name() == "success" {
-			return false
-		}
-		failed = true
-	}
-	if success := f.ev.AdditionalEventData.Success; success.isTrue() || success.isFalse() {
-		return success.isFalse()
-	}
-	return failed
-}
+// shown is a value of the record as it may stand in a sentence.
+func shown(s string) string { return plain.Shown(s, maxShown) }
 
-// turnedAway: a failure is milder only at the door. With a key or a session somebody is in.
-func (f *facts) turnedAway() bool { return f.signInFailed() && !f.credential() }
-
-// severity is the rule's, and critical for any call that a long-lived root key signed.
-func (f *facts) severity(r *unexplainedRule) Severity {
-	switch {
-	case f.key == longLivedKey:
-		return Critical
-	case r.unless.when != nil && r.unless.when(f):
-		return r.unless.severity
-	}
-	return r.severity
-}
+// maxShown is how many bytes of one value a sentence takes.
+const maxShown = 100

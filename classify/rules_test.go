@@ -46,7 +46,7 @@ func TestReasons(t *testing.T) {
 		{"a challenge", signIn(), []change{set("eventName", "CredentialChallenge"), set("eventType", "AwsServiceEvent"), noSuccess}, SignIn, High},
 		{"a password recovery asked for", signIn(), []change{set("eventName", "PasswordRecoveryRequested"), set("responseElements", map[string]any{"PasswordRecoveryRequested": "Success"})}, SignIn, High},
 		{"a password recovery that failed", signIn(), []change{set("eventName", "PasswordRecoveryCompleted"), set("responseElements", map[string]any{"PasswordRecoveryCompleted": "Failure"})}, SignIn, Medium},
-		{"a new password", signIn(), []change{set("eventName", "PasswordUpdated"), set("responseElements", map[string]any{"PasswordUpdated": "Success"})}, SignIn, High},
+		{"a new password", signIn(), []change{set("eventName", "PasswordUpdated"), set("responseElements", map[string]any{"PasswordUpdated": "Success"})}, SignIn, Critical},
 		{"aws login, the authorisation", signIn(), []change{set("eventName", "AuthorizeOAuth2Access"), set("eventType", "AwsApiCall"), set("awsRegion", "eu-north-1"), noSuccess,
 			set("readOnly", true), set("additionalEventData", map[string]any{"success": "true"})}, SignIn, High},
 		{"aws login, the token", signIn(), []change{set("eventName", "CreateOAuth2Token"), set("eventType", "AwsApiCall"), noSuccess,
@@ -56,13 +56,20 @@ func TestReasons(t *testing.T) {
 		{"aws login, refused, as a boolean", signIn(), []change{set("eventName", "CreateOAuth2Token"), set("eventType", "AwsApiCall"), noSuccess,
 			set("additionalEventData", map[string]any{"success": false})}, SignIn, Medium},
 		{"a failed event that AWS may add", signIn(), []change{set("eventName", "PasswordRecoveryStarted"), set("responseElements", map[string]any{"PasswordRecoveryStarted": "Failure"})}, SignIn, Medium},
-		{"a refused sign-in call of a person who is in already", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set("errorCode", "AccessDenied")}, SignIn, High},
+		{"AWS Sign-In's API, called with a session", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set("eventName", "GetResourcePolicy")}, CLISession, High},
+		{"AWS Sign-In's API, refused", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set("errorCode", "AccessDenied")}, CLISession, High},
+		{"AWS Sign-In's API, called by a browser's session", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set("userAgent", "Mozilla/5.0")}, ConsoleSession, High},
+		{"AWS Sign-In's API, called with a long-lived key", bareCall(), []change{set("eventSource", "signin.amazonaws.com"), set(key, longLived)}, AccessKey, Critical},
+		{"AWS Sign-In's API, called with a redacted key", bareCall(), []change{set("eventSource", "signin.amazonaws.com"), set(key, "xx")}, AccessKey, Critical},
+		{"AWS Sign-In's API, called with a bearer token", bareCall(), []change{set("eventSource", "signin.amazonaws.com"), set("userIdentity.credentialId", "EXAMPLEVHULj")}, CLISession, High},
+		{"a sign-in event with a session: GetSigninToken", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set("eventType", "AwsConsoleSignIn"), set("eventName", "GetSigninToken")}, SignIn, High},
+		{"a sign-in event with a session, failed: somebody is in already", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set("eventType", "AwsConsoleSignIn"), set("errorCode", "AccessDenied")}, SignIn, High},
 		{"sign-in comes before the key, and the key before the grade", signIn(), []change{set(key, longLived), set("responseElements.ConsoleLogin", "Failure")}, SignIn, Critical},
 		{"sign-in of China", signIn(), []change{set("eventSource", "signin.amazonaws.com.cn"), set("eventType", "AwsApiCall")}, SignIn, High},
 		{"sign-in event of the billing console", signIn(), []change{set("eventSource", "billingconsole.amazonaws.com"), set("eventName", "SetContactAddress"), noSuccess}, SignIn, High},
 
 		// Records with marks of two rows: the first counts.
-		{"central root access at the sign-in service", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set(session+".assumedRoot", "true")}, SignIn, High},
+		{"central root access at the sign-in service", sessionCall(), []change{set("eventSource", "signin.amazonaws.com"), set(session+".assumedRoot", "true")}, AssumedRoot, Medium},
 		{"central root access with a redacted key and no other session", bareCall(), []change{set(key, "xx"), set(session+".assumedRoot", "true")}, AssumedRoot, Medium},
 		{"an agent of a region in another order", serviceCall(), []change{set(invoked, "eu-west-1.cloudshell.amazonaws.com")}, Forwarded, High},
 		{"a long-lived key in lower case", sessionCall(), []change{set(key, "akiaiosfodnn7example")}, AccessKey, Critical},
@@ -85,7 +92,8 @@ func TestReasons(t *testing.T) {
 		{"a redacted key without a session", bareCall(), []change{set(key, "xx")}, AccessKey, Critical},
 		{"a key of another JSON type without a session", bareCall(), []change{set(key, 5)}, AccessKey, Critical},
 		{"a redacted key with a session", sessionCall(), []change{set(key, "xx")}, CLISession, High},
-		{"a temporary key without the session that it should have", bareCall(), []change{set(key, temporary)}, AccessKey, Critical},
+		{"a redacted key on a console action", bareCall(), []change{set(key, "xx"), set("eventType", "AwsConsoleAction")}, AccessKey, Critical},
+		{"a long-lived key on a console action", bareCall(), []change{set(key, longLived), set("eventType", "AwsConsoleAction")}, AccessKey, Critical},
 
 		// forwarded
 		{"Glue on a person's session", sessionCall(), []change{set(invoked, "glue.amazonaws.com"), set("sourceIPAddress", "glue.amazonaws.com"), set("userAgent", "glue.amazonaws.com")}, Forwarded, High},
@@ -102,7 +110,12 @@ func TestReasons(t *testing.T) {
 		{"credentials from the console", sessionCall(), []change{set("sessionCredentialFromConsole", "true")}, ConsoleSession, High},
 		{"credentials from the console, as a boolean", sessionCall(), []change{set("sessionCredentialFromConsole", true)}, ConsoleSession, High},
 		{"credentials from the console, in the session", sessionCall(), []change{set(session+".attributes.sessionCredentialFromConsole", "true")}, ConsoleSession, High},
-		{"credentials of a sign-in session", sessionCall(), []change{set(session+".signInSessionArn", "arn:aws:signin:eu-west-1:111122223333:session/0c5d")}, ConsoleSession, High},
+		{"the billing console: a temporary key without its session", bareCall(), []change{set(key, temporary), set("eventType", "AwsConsoleAction"), set("eventSource", "billingconsole.amazonaws.com")}, ConsoleSession, High},
+		{"a browser with a session", sessionCall(), []change{set("userAgent", "Mozilla/5.0 (X11; Linux x86_64)")}, ConsoleSession, High},
+		{"a browser with a temporary key alone", bareCall(), []change{set(key, temporary), set("userAgent", "Mozilla/5.0")}, ConsoleSession, High},
+		{"the back end of a console", sessionCall(), []change{set("userAgent", "aws-internal/3 aws-sdk-java/1.11.714")}, ConsoleSession, High},
+		{"the CloudTrail console's back end", sessionCall(), []change{set("userAgent", "[AWSCloudTrail, aws-internal/3 aws-sdk-java/1.11.991]")}, ConsoleSession, High},
+		{"the CloudTrail console's name alone", sessionCall(), []change{set("userAgent", "AWSCloudTrail")}, ConsoleSession, High},
 		{"a console action", bareCall(), []change{set("eventType", "AwsConsoleAction")}, ConsoleSession, High},
 		{"invoked by the sign-in", sessionCall(), []change{set(invoked, "signin.amazonaws.com")}, ConsoleSession, High},
 		{"invoked by the sign-in with neither key nor session", serviceCall(), []change{set(invoked, "signin.amazonaws.com"), set("sourceIPAddress", "signin.amazonaws.com")}, ConsoleSession, High},
@@ -128,8 +141,10 @@ func TestReasons(t *testing.T) {
 		// cli_session
 		{"a temporary key and its session", sessionCall(), nil, CLISession, High},
 		{"a session without its key", sessionCall(), []change{drop(key)}, CLISession, High},
+		{"a temporary key without the session that it should have", bareCall(), []change{set(key, temporary)}, CLISession, High},
+		{"credentials of a sign-in, which may be those of aws login", sessionCall(), []change{set(session+".signInSessionArn", "arn:aws:signin:eu-west-1:111122223333:session/0c5d")}, CLISession, High},
 		{"CloudShell", sessionCall(), []change{set("userAgent", "aws-cli/2.15.0 exec-env/CloudShell"), set("sourceIPAddress", "198.51.100.9")}, CLISession, High},
-		{"inside AWS with a session: deleting root's MFA device", sessionCall(), []change{set("eventSource", "iam.amazonaws.com"), set("eventName", "DeleteVirtualMFADevice"), set("sourceIPAddress", "AWS Internal"), set("userAgent", "AWS Internal")}, CLISession, High},
+		{"inside AWS with a session: deleting root's MFA device", sessionCall(), []change{set("eventSource", "iam.amazonaws.com"), set("eventName", "DeleteVirtualMFADevice"), set("sourceIPAddress", "AWS Internal"), set("userAgent", "AWS Internal")}, CLISession, Critical},
 		{"Connect's name in address and user agent, with a session and no invokedBy", sessionCall(), []change{set("sourceIPAddress", "connect.amazonaws.com"), set("userAgent", "connect.amazonaws.com")}, CLISession, High},
 		{"a federated user of root", sessionCall(), []change{set("userIdentity.type", "FederatedUser"), set("userIdentity.arn", "arn:aws:sts::111122223333:federated-user/bob"), set(session+".sessionIssuer.arn", rootARN)}, CLISession, High},
 		{"type Unknown with root's ARN and a session", sessionCall(), []change{set("userIdentity.type", "Unknown")}, CLISession, High},
@@ -144,6 +159,8 @@ func TestReasons(t *testing.T) {
 
 		// unattributed
 		{"nothing but an address", bareCall(), nil, Unattributed, High},
+		{"a browser without a key or a session", bareCall(), []change{set("userAgent", "Mozilla/5.0")}, Unattributed, High},
+		{"a sign-in's name without a key or a session", bareCall(), []change{set("signInSessionArn", "arn:aws:signin:eu-west-1:111122223333:session/0c5d")}, Unattributed, High},
 		{"nothing at all", bareCall(), []change{drop("sourceIPAddress"), drop("userAgent"), drop("eventType"), drop("eventSource"), drop("eventName")}, Unattributed, High},
 		{"a service's event without a service", bareCall(), []change{set("eventType", "AwsServiceEvent")}, Unattributed, High},
 		{"a service's name in address and user agent alone", serviceCall(), []change{drop(invoked)}, Unattributed, High},
@@ -181,13 +198,13 @@ func TestReasonsIsTheTableOfTheRules(t *testing.T) {
 		{ServiceInvoked, OtherService, Info, []Severity{Info}},
 		{Unexplained, NoRootARN, Low, []Severity{Critical, High, Low}},
 		{Unexplained, SignIn, High, []Severity{Critical, High, Medium}},
-		{Unexplained, AssumedRoot, Medium, []Severity{Critical, Medium}},
+		{Unexplained, AssumedRoot, Medium, []Severity{Critical, High, Medium}},
 		{Unexplained, AccessKey, Critical, []Severity{Critical}},
-		{Unexplained, Forwarded, High, []Severity{High}},
-		{Unexplained, ConsoleSession, High, []Severity{High}},
-		{Unexplained, CLISession, High, []Severity{High}},
-		{Unexplained, AWSInternal, High, []Severity{High}},
-		{Unexplained, Unattributed, High, []Severity{High}},
+		{Unexplained, Forwarded, High, []Severity{Critical, High}},
+		{Unexplained, ConsoleSession, High, []Severity{Critical, High}},
+		{Unexplained, CLISession, High, []Severity{Critical, High}},
+		{Unexplained, AWSInternal, High, []Severity{Critical, High}},
+		{Unexplained, Unattributed, High, []Severity{Critical, High}},
 	}
 	got := Reasons()
 	if len(got) != len(want) {
@@ -198,7 +215,7 @@ func TestReasonsIsTheTableOfTheRules(t *testing.T) {
 		if g.Verdict != w.verdict || g.Reason != w.reason || g.Severity != w.severity || !slices.Equal(g.Severities, w.severities) {
 			t.Errorf("row %d is %+v, want %+v", i, g, w)
 		}
-		if g.Description == "" || !slices.Contains(Severities(), g.Severity) {
+		if g.Means == "" || g.Why == "" || g.Source == "" || !slices.Contains(Severities(), g.Severity) {
 			t.Errorf("row %d is incomplete: %+v", i, g)
 		}
 	}

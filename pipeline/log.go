@@ -58,6 +58,7 @@ func (f *Finding) Attrs() []slog.Attr {
 		attr("verdict", string(f.Verdict)),
 		attr("reason", string(f.Reason)),
 		attr("severity", string(f.Severity)),
+		attr("impact", f.Impact),
 		attr("service", f.Service),
 		attr("event_id", e.EventID.Value),
 		attr("event_time", e.EventTime.Value),

@@ -174,7 +174,7 @@ func (m *metrics) heartbeat(region string, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	newest, known := m.regions[region]
-	if !isRegion(region) || !known && len(m.regions) >= maxRegions || known && !at.After(newest) {
+	if !classify.IsRegion(region) || !known && len(m.regions) >= maxRegions || known && !at.After(newest) {
 		return
 	}
 	m.regions[region] = at
@@ -183,8 +183,8 @@ func (m *metrics) heartbeat(region string, at time.Time) {
 
 // account is the label value for an account.
 func (m *metrics) account(id string) string {
-	if !isAccount(id) {
-		return "unknown"
+	if !classify.IsAccountID(id) {
+		return classify.UnknownAccount
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -196,45 +196,6 @@ func (m *metrics) account(id string) string {
 	}
 	m.accounts[id] = true
 	return id
-}
-
-func isAccount(id string) bool {
-	for _, c := range []byte(id) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return len(id) == 12
-}
-
-// isRegion says whether a text looks like a region's name: lower-case words and a number, joined by "-".
-func isRegion(s string) bool {
-	if len(s) > 32 {
-		return false
-	}
-	words := 0
-	for i := 0; i < len(s); {
-		start := i
-		for i < len(s) && 'a' <= s[i] && s[i] <= 'z' {
-			i++
-		}
-		if i == start {
-			// The last part: one or two digits after at least two words.
-			digits := len(s) - i
-			for _, c := range []byte(s[i:]) {
-				if c < '0' || c > '9' {
-					return false
-				}
-			}
-			return words >= 2 && (digits == 1 || digits == 2)
-		}
-		words++
-		if i == len(s) || s[i] != '-' {
-			return false
-		}
-		i++
-	}
-	return false
 }
 
 // exemplary says whether an id fits into an exemplar: client_golang panics on one that does not.

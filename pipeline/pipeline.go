@@ -87,7 +87,7 @@ func (c *Config) check() error {
 		return errors.New("configure pipeline: a trusted source is empty; name the value of the envelope's \"source\"")
 	}
 	for _, r := range c.HeartbeatRegions {
-		if !isRegion(r) {
+		if !classify.IsRegion(r) {
 			return fmt.Errorf("configure pipeline: heartbeat region %q is not a region's name (such as eu-west-1)", r)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/alecthomas/units"
 
+	"rootwatch/classify"
 	"rootwatch/pipeline/dynamo"
 )
 
@@ -180,11 +180,8 @@ func (l *checkedList) Set(s string) error {
 	return nil
 }
 
-// region is how a region's name looks.
-var region = regexp.MustCompile(`^[a-z]+(-[a-z]+)+-[0-9]{1,2}$`)
-
 func checkRegion(s string) error {
-	if !region.MatchString(s) || len(s) > 32 {
+	if !classify.IsRegion(s) {
 		return errors.New("no region")
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"golang.org/x/term"
 
+	"rootwatch/classify"
 	"rootwatch/classify/plain"
 	"rootwatch/pipeline"
 	"rootwatch/pipeline/archive"
@@ -81,20 +81,14 @@ func timeFlag(cmd *kingpin.CmdClause, name, help string, to *time.Time, ofDay fu
 	cmd.Flag(name, help).NoEnvar().PlaceHolder("TIME").SetValue(v)
 }
 
-var (
-	accountID = regexp.MustCompile(`^[0-9]{12}$`)
-	// regionName is what the names of all partitions' regions have in common, those to come included.
-	regionName = regexp.MustCompile(`^[a-z]+(-[a-z]+)+-[0-9]+$`)
-)
-
 func (f *reviewFlags) check() error {
 	for _, id := range f.accounts {
-		if !accountID.MatchString(id) {
+		if !classify.IsAccountID(id) {
 			return fmt.Errorf("--account %q is not an account's id of 12 digits", id)
 		}
 	}
 	for _, region := range f.regions {
-		if !regionName.MatchString(region) {
+		if !classify.IsRegion(region) {
 			return fmt.Errorf("--region %q is not a region's name such as us-east-1", region)
 		}
 	}

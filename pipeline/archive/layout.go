@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"rootwatch/classify"
 	"rootwatch/pipeline"
 )
 
@@ -25,7 +26,7 @@ func (s *Selection) Wants(f *pipeline.Finding) bool {
 		}
 	}
 	region := f.Event.AWSRegion.Value
-	return (f.AccountID == "unknown" || among(f.AccountID, s.Accounts)) && (region == "" || among(region, s.Regions))
+	return (f.AccountID == classify.UnknownAccount || among(f.AccountID, s.Accounts)) && (region == "" || among(region, s.Regions))
 }
 
 func among(value string, asked []string) bool {
@@ -68,7 +69,7 @@ func placeOf(path string) place {
 	for i := len(parts) - 1; i >= 0; i-- {
 		if parts[i] == "CloudTrail" || strings.HasPrefix(parts[i], "CloudTrail-") {
 			p := place{digest: parts[i] == "CloudTrail-Digest"}
-			if i > 0 && isAccount(parts[i-1]) {
+			if i > 0 && classify.IsAccountID(parts[i-1]) {
 				p.account = parts[i-1]
 			}
 			p.below(parts[i+1:])
@@ -86,7 +87,7 @@ func accountBelow(parts []string) string {
 	if len(parts) > 0 && strings.HasPrefix(parts[0], "o-") {
 		parts = parts[1:]
 	}
-	if len(parts) > 0 && isAccount(parts[0]) {
+	if len(parts) > 0 && classify.IsAccountID(parts[0]) {
 		return parts[0]
 	}
 	return ""
@@ -94,7 +95,7 @@ func accountBelow(parts []string) string {
 
 // below reads the region and the date, as far as they go.
 func (p *place) below(parts []string) {
-	if len(parts) == 0 || !isRegion(parts[0]) {
+	if len(parts) == 0 || !classify.IsRegion(parts[0]) {
 		return
 	}
 	p.region = parts[0]
@@ -140,21 +141,4 @@ func logFileDue(in place, name string) bool {
 		}
 	}
 	return false
-}
-
-func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
-
-// isRegion says whether a text looks like a region's name: words and a number, joined by "-".
-func isRegion(s string) bool {
-	words := strings.Split(s, "-")
-	if len(words) < 3 {
-		return false
-	}
-	for _, w := range words[:len(words)-1] {
-		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyz") != "" {
-			return false
-		}
-	}
-	last := words[len(words)-1]
-	return last != "" && strings.Trim(last, "0123456789") == ""
 }

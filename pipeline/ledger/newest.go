@@ -60,8 +60,8 @@ type tidying struct {
 
 // seriesOf puts all that is no account's id into one, as the metrics do: it becomes an attribute's name.
 func seriesOf(account string, severity classify.Severity) series {
-	if len(account) != 12 || strings.Trim(account, "0123456789") != "" {
-		account = "unknown"
+	if !classify.IsAccountID(account) {
+		account = classify.UnknownAccount
 	}
 	return series{account, severity}
 }

@@ -252,9 +252,9 @@ func TestSignInsBelongToTheSessionThatTheyOpen(t *testing.T) {
 		{"keys that change, one creation time", []string{call("b", "2026-11-02T08:02:00Z", "2026-11-02T08:00:00Z"), call("a", "2026-11-02T08:01:00Z", "2026-11-02T08:00:00Z")}, "a b"},
 		{"one time, in the order of the files", []string{call("b", "2026-11-02T08:02:00Z", "2026-11-02T08:00:00Z"), call("a", "2026-11-02T08:02:00Z", "2026-11-02T08:00:00Z")}, "b a"},
 		{"a time that is none", []string{signIn("in", "yesterday"), call("call", "2026-11-02T08:02:00Z", "2026-11-02T08:00:00Z")}, "in; call"},
-		{"one sign-in session, two creation times", []string{
+		{"one creation time, of which one record names the sign-in", []string{
 			strings.Replace(call("a", "2026-11-02T08:01:00Z", "2026-11-02T08:00:00Z"), `"sessionContext":{`, `"sessionContext":{"signInSessionArn":"arn:x",`, 1),
-			strings.Replace(call("b", "2026-11-02T08:02:00Z", "2026-11-02T08:01:30Z"), `"sessionContext":{`, `"sessionContext":{"signInSessionArn":"arn:x",`, 1),
+			call("b", "2026-11-02T08:02:00Z", "2026-11-02T08:00:00Z"),
 		}, "a b"},
 	} {
 		calls := NewCalls()
