@@ -64,6 +64,29 @@ type Finding struct {
 	Explanation string
 }
 
+// GraverThan reports whether the finding makes a call worse that was judged otherwise before, as a corrected record may:
+// unexplained instead of a service's, a graver severity, or at the same severity a reason that starts from a graver one.
+func (f *Finding) GraverThan(verdict Verdict, reason Reason, severity Severity) bool {
+	switch {
+	case f.Verdict != verdict:
+		return f.Verdict == Unexplained
+	case f.Severity != severity:
+		return worse(f.Severity, severity) == f.Severity
+	}
+	was, is := startOf(reason), startOf(f.Reason)
+	return was != is && worse(was, is) == is
+}
+
+// startOf is the severity that a reason starts from, "" for what is none.
+func startOf(reason Reason) Severity {
+	for i := range rules {
+		if rules[i].reason == reason {
+			return rules[i].severity
+		}
+	}
+	return ""
+}
+
 // Evidence is one field of the record and what it says about who made the call.
 type Evidence struct {
 	Field string // as in the record: "userIdentity.invokedBy"

@@ -99,8 +99,8 @@ type heartbeat struct {
 type Finding struct {
 	classify.Finding
 	Event *classify.Event
-	// ID is what the copies of one call have in common: the eventID, for an update the eventID of what it
-	// updates. Where that is no string or says nothing it is a hash of the record, and where it is longer than an id can
+	// ID is what the copies of one call have in common, beside [Finding.Identity]: the eventID, for an update the eventID of
+	// what it updates. Where that is no string or says nothing it is a hash of the record, and where it is longer than an id can
 	// be a hash of it.
 	ID string
 	// Counted is the moment at which emit took the call up, in whole milliseconds: the value of the paging

@@ -30,6 +30,7 @@ type emitter struct {
 	metrics *metrics
 	log     *slog.Logger
 	now     func() time.Time
+	onCopy  func(*Finding)
 }
 
 func (s *emitter) process(ctx context.Context, b *Batch) error {
@@ -93,7 +94,7 @@ func (s *emitter) finish(ctx context.Context, b *Batch, findings []*Finding) err
 			return err
 		}
 		if s.ledger.Seen(f) {
-			b.counts[resultDuplicate]++
+			s.copied(b, f)
 			continue
 		}
 		for _, sink := range s.sinks {
@@ -111,29 +112,40 @@ func (s *emitter) finish(ctx context.Context, b *Batch, findings []*Finding) err
 	group.SetLimit(recordsAtOnce)
 	for i, f := range told {
 		group.Go(func() error {
-			first := false
+			var outcome Recorded
 			errs[i] = s.insist(ctx, f, "the ledger did not take a root call", func() (err error) {
 				if now := s.now().Truncate(time.Millisecond); now.Sub(f.Counted) > staleCount {
 					f.Counted = now
 				}
-				first, err = s.ledger.Record(ctx, f)
+				outcome, err = s.ledger.Record(ctx, f)
 				return err
 			})
 			counting.Lock() // counted at once: a call whose turn is over must not wait for one that the ledger refuses
 			defer counting.Unlock()
 			switch {
 			case errs[i] != nil:
-			case first:
+			case outcome == First:
 				b.counts[resultRoot]++
 				s.metrics.rootCall(f)
-			default:
+			case outcome == Correction: // one call still, but it pages as what it is now
 				b.counts[resultDuplicate]++
+				s.metrics.corrected(f)
+			default:
+				s.copied(b, f)
 			}
 			return nil
 		})
 	}
 	group.Wait() //nolint:errcheck // the errors are in errs, each with its finding
 	return errors.Join(errs...)
+}
+
+// copied counts a copy, and tells of it whoever asked.
+func (s *emitter) copied(b *Batch, f *Finding) {
+	b.counts[resultDuplicate]++
+	if s.onCopy != nil {
+		s.onCopy(f)
+	}
 }
 
 // insist repeats try, with growing pauses, until it succeeds or ctx ends: a root call is not given up, and

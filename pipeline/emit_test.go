@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,17 +13,19 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rootwatch/classify"
 )
 
 // flakyLedger is a ledger that a test can make fail.
 type flakyLedger struct {
 	seen   func(f *Finding) bool
-	record func(f *Finding) (bool, error)
+	record func(f *Finding) (Recorded, error)
 }
 
 func (l *flakyLedger) Seen(f *Finding) bool { return l.seen != nil && l.seen(f) }
 
-func (l *flakyLedger) Record(_ context.Context, f *Finding) (bool, error) { return l.record(f) }
+func (l *flakyLedger) Record(_ context.Context, f *Finding) (Recorded, error) { return l.record(f) }
 
 // failing is a sink that fails so many times before it takes anything.
 type failing struct {
@@ -73,11 +76,11 @@ func TestASinkIsTriedUntilItTakesTheCall(t *testing.T) {
 func TestALedgerIsTriedUntilItAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger, asked := &flakyLedger{}, []*Finding{}
-		ledger.record = func(f *Finding) (bool, error) {
+		ledger.record = func(f *Finding) (Recorded, error) {
 			if asked = append(asked, f); len(asked) < 10 {
-				return false, errors.New("throttled")
+				return 0, errors.New("throttled")
 			}
-			return true, nil
+			return First, nil
 		}
 		sink := new(kept)
 		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{sink}})
@@ -186,7 +189,7 @@ func TestABatchThatMeetsTheEndIsNotDone(t *testing.T) {
 }
 
 func TestACallThatAnotherTaskHasWrittenDownIsADuplicate(t *testing.T) {
-	ledger := &flakyLedger{record: func(*Finding) (bool, error) { return false, nil }}
+	ledger := &flakyLedger{record: func(*Finding) (Recorded, error) { return Copy, nil }}
 	r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}})
 	if err := r.Run(t.Context(), batches{batch(rootEvent)}); err != nil {
 		t.Fatal(err)
@@ -212,28 +215,86 @@ func TestUpdatesInEitherOrder(t *testing.T) {
 	update := func(event string) string {
 		return strings.Replace(event, `"eventID":"id-1"`, `"eventID":"id-2","addendum":{"reason":"UPDATED_DATA","originalEventID":"id-1"}`, 1)
 	}
-	tests := []struct {
+	failed := `{"userIdentity":{"type":"Root","accountId":"111122223333"},"eventType":"AwsConsoleSignIn","eventSource":"signin.amazonaws.com",` +
+		`"eventName":"ConsoleLogin","errorMessage":"Failed authentication","eventID":"id-1"}`
+	success := strings.Replace(failed, `"errorMessage":"Failed authentication"`, `"responseElements":{"ConsoleLogin":"Success"}`, 1)
+	renamed := strings.Replace(person, `"RunInstances"`, `"StartInstances"`, 1)
+	noARN := strings.Replace(failed, `"type":"Root"`, `"type":"Root","arn":""`, 1)
+	for _, tt := range []struct {
 		name   string
 		events []string
-		root   int
+		told   int
+		paged  []classify.Severity
 	}{
-		{"an update that changes nothing", []string{person, update(person)}, 1},
-		{"an update that changes nothing, before its original", []string{update(person), person}, 1},
-		{"an update that shows a person", []string{service, update(person)}, 2},
-		{"an update that shows a person, and its copies", []string{service, update(person), update(person), person, service}, 2},
-		{"an update that shows a person, before its original", []string{update(person), service}, 1},
-		{"an update that shows a service", []string{person, update(service)}, 1},
-		{"an update that shows a service, before its original", []string{update(service), person}, 2},
-		{"an update alone", []string{update(person)}, 1},
-	}
-	for _, tt := range tests {
+		{"an update that changes nothing", []string{person, update(person)}, 1, []classify.Severity{"critical"}},
+		{"an update that changes nothing, before its original", []string{update(person), person}, 1, []classify.Severity{"critical"}},
+		{"an update that shows a person", []string{service, update(person)}, 2, []classify.Severity{"critical"}},
+		{"an update that shows a person, and its copies", []string{service, update(person), update(person), person, service}, 2, []classify.Severity{"critical"}},
+		{"an update that shows a person, before its original", []string{update(person), service}, 1, []classify.Severity{"critical"}},
+		{"an update that shows a service", []string{person, update(service)}, 1, []classify.Severity{"critical"}},
+		{"an update that shows a service, before its original", []string{update(service), person}, 2, []classify.Severity{"critical"}},
+		{"an update alone", []string{update(person)}, 1, []classify.Severity{"critical"}},
+		{"an update that makes a success of a failed sign-in", []string{failed, update(success)}, 2, []classify.Severity{"high", "medium"}},
+		{"an update that makes a failure of a sign-in", []string{success, update(failed)}, 1, []classify.Severity{"high"}},
+		{"an update that names the account's root", []string{noARN, update(failed)}, 2, []classify.Severity{"low", "medium"}},
+		{"a delivery without an addendum that is worse", []string{failed, success}, 2, []classify.Severity{"high", "medium"}},
+		{"an update under another name", []string{person, update(renamed)}, 1, []classify.Severity{"critical"}},
+		{"an update under another name, before its original", []string{update(renamed), person}, 1, []classify.Severity{"critical"}},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, Config{Sinks: []Sink{new(kept)}})
+			sink := new(kept)
+			r := newRig(t, Config{Sinks: []Sink{sink}})
 			if err := r.Run(t.Context(), batches{batch(tt.events...)}); err != nil {
 				t.Fatal(err)
 			}
-			if got := r.events(); got["root"] != tt.root || got["root"]+got["duplicate"] != len(tt.events) {
-				t.Errorf("events %v, want %d root and the others duplicates", got, tt.root)
+			if got := r.events(); got["root"] != 1 || got["root"]+got["duplicate"] != len(tt.events) || len(sink.ids) != tt.told {
+				t.Errorf("told %d times, events %v; want %d, one root call and the others duplicates", len(sink.ids), got, tt.told)
+			}
+			var paged []classify.Severity
+			for labels := range r.series("rootwatch_last_unpushed_root_call_timestamp_seconds") {
+				for _, severity := range classify.Severities() {
+					if strings.Contains(labels, string(severity)) {
+						paged = append(paged, severity)
+					}
+				}
+			}
+			slices.Sort(paged)
+			if !slices.Equal(paged, tt.paged) {
+				t.Errorf("the paging series are %v, want %v", paged, tt.paged)
+			}
+		})
+	}
+}
+
+// Sanitised logs and documentation repeat ids: what differs in time, service, name or account is another call.
+func TestDifferentCallsOfOneIDAreAllTold(t *testing.T) {
+	const call = `{"userIdentity":{"type":"Root","accountId":"111122223333"},"eventTime":"2026-11-02T08:00:00Z",` +
+		`"eventSource":"iam.amazonaws.com","eventName":"ListUsers","eventID":"redacted"}`
+	events := []string{
+		call,
+		strings.Replace(call, "08:00:00Z", "08:00:01Z", 1),
+		strings.Replace(call, "iam.", "s3.", 1),
+		strings.Replace(call, "ListUsers", "ListRoles", 1),
+		strings.Replace(call, "111122223333", "444455556666", 1),
+	}
+	for name, at := range map[string]func(...string) batches{
+		"in one batch": func(events ...string) batches { return batches{batch(events...)} },
+		"in a batch each": func(events ...string) (list batches) {
+			for _, e := range events {
+				list = append(list, batch(e))
+			}
+			return list
+		},
+		"the other way": func(events ...string) batches { slices.Reverse(events); return batches{batch(events...)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink, copies := new(kept), 0
+			r := newRig(t, Config{Sinks: []Sink{sink}, Copy: func(*Finding) { copies++ }})
+			if err := r.Run(t.Context(), at(slices.Concat(events, events)...)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(map[string]int{"root": 5, "duplicate": 5}, r.events()); diff != "" || len(sink.ids) != 5 || copies != 5 {
+				t.Errorf("told %d times, %d copies; events (-want +got):\n%s", len(sink.ids), copies, diff)
 			}
 		})
 	}
@@ -245,16 +306,17 @@ func TestTheMemoryLedgerIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	record := func(id string) bool {
-		first, err := l.Record(t.Context(), &Finding{ID: id})
+		outcome, err := l.Record(t.Context(), &Finding{ID: id, Event: &classify.Event{}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return first
+		return outcome == First
 	}
+	seen := func(id string) bool { return l.Seen(&Finding{ID: id, Event: &classify.Event{}}) }
 	if !record("a") || !record("b") || record("a") || !record("c") {
 		t.Error("a known call is first, or a new one is not")
 	}
-	if l.Seen(&Finding{ID: "b"}) || !l.Seen(&Finding{ID: "a"}) || !l.Seen(&Finding{ID: "c"}) {
+	if seen("b") || !seen("a") || !seen("c") {
 		t.Error("it should have forgotten b, which it has not met for the longest time")
 	}
 	if _, err := NewMemoryLedger(0); err == nil {
@@ -285,11 +347,11 @@ func TestACallThatWasHeldUpIsCountedWhenItIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		ledger := &flakyLedger{}
-		ledger.record = func(*Finding) (bool, error) {
+		ledger.record = func(*Finding) (Recorded, error) {
 			if time.Since(start) < 30*time.Hour {
-				return false, errors.New("access denied")
+				return 0, errors.New("access denied")
 			}
-			return true, nil
+			return First, nil
 		}
 		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}})
 		if err := r.Run(t.Context(), batches{batch(rootEvent)}); err != nil {
@@ -328,7 +390,7 @@ func TestTheLedgerIsAskedForAFewCallsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		asking, most := 0, 0
-		ledger := &flakyLedger{record: func(*Finding) (bool, error) {
+		ledger := &flakyLedger{record: func(*Finding) (Recorded, error) {
 			mu.Lock()
 			asking++
 			most = max(most, asking)
@@ -337,7 +399,7 @@ func TestTheLedgerIsAskedForAFewCallsAtOnce(t *testing.T) {
 			mu.Lock()
 			asking--
 			mu.Unlock()
-			return true, nil
+			return First, nil
 		}}
 		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}})
 		if err := r.Run(t.Context(), batches{batch(inFile(distinct(100)...))}); err != nil {
@@ -351,7 +413,7 @@ func TestTheLedgerIsAskedForAFewCallsAtOnce(t *testing.T) {
 
 func TestTheMomentOfCountingHasWholeMilliseconds(t *testing.T) {
 	var counted []time.Time
-	ledger := &flakyLedger{record: func(f *Finding) (bool, error) { counted = append(counted, f.Counted); return true, nil }}
+	ledger := &flakyLedger{record: func(f *Finding) (Recorded, error) { counted = append(counted, f.Counted); return First, nil }}
 	now := time.Unix(1_790_000_000, 123_456_789)
 	r := newRig(t, Config{Ledger: ledger, Now: func() time.Time { return now }, Sinks: []Sink{new(kept)}})
 	if err := r.Run(t.Context(), batches{batch(rootEvent)}); err != nil {
@@ -375,14 +437,14 @@ func TestWhatIsDoneWasWrittenDownWheneverTheEndComes(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 1))
 			var mu sync.Mutex // guards what follows, and rng
 			recorded := map[string]bool{}
-			ledger := &flakyLedger{record: func(f *Finding) (bool, error) {
+			ledger := &flakyLedger{record: func(f *Finding) (Recorded, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				if rng.IntN(10) == 0 {
-					return false, errors.New("throttled")
+					return 0, errors.New("throttled")
 				}
 				recorded[f.ID] = true
-				return true, nil
+				return First, nil
 			}}
 			r := newRig(t, Config{Ledger: ledger, DecodeWorkers: 3, Sinks: []Sink{new(kept)}})
 			ctx, stop := context.WithTimeout(t.Context(), time.Duration(rng.IntN(3000))*time.Millisecond)

@@ -14,56 +14,94 @@ import (
 // it twice for each finding: Seen before the sinks, Record after them. Between the two a call is not
 // remembered: if a sink fails and the process dies, the call comes again and is told again.
 //
-// Copies share [Finding.ID]. A finding is a copy if its id was recorded before, with one exception: when
-// all that was recorded is service_invoked and this one is unexplained. CloudTrail may correct a record
-// afterwards (addendum UPDATED_DATA), in any order of arrival, and a correction that turns a harmless call
-// into an unexplained one must be heard.
+// Copies share [Finding.ID] and [Finding.Identity]. Another call under the same id is remembered under [Finding.OwnID].
+// CloudTrail may correct a record afterwards (addendum UPDATED_DATA), in any order of arrival. A copy that makes a call
+// worse in verdict, reason or grade must be heard: it is a [Correction], and the call's state from then on.
 type Ledger interface {
-	// Seen says whether f is known to be a copy, without waiting for anything. It may miss copies that
-	// another process recorded: Record finds those.
+	// Seen reports whether f is known to be a copy that changes nothing, without waiting for anything. It may miss
+	// copies that another process recorded: Record finds those.
 	Seen(f *Finding) bool
-	// Record writes f down and says whether it is the first, in one step. After an error emit calls it
-	// again with the same *Finding, until it answers: if the failed call took effect after all, first is
-	// still true then, or the call would never be counted.
-	Record(ctx context.Context, f *Finding) (first bool, err error)
+	// Record writes f down and tells what it is, in one step. After an error emit calls it again with the same
+	// *Finding, until it answers: if the failed call took effect after all, the answer is still First or Correction,
+	// or the call would never be counted.
+	Record(ctx context.Context, f *Finding) (Recorded, error)
 }
+
+// Recorded is what a ledger makes of a finding.
+type Recorded int
+
+const (
+	First      Recorded = iota + 1 // the call was not recorded before
+	Copy                           // it was, as something at least as grave
+	Correction                     // it was, as something milder
+)
 
 // MemoryLedger is a [Ledger] in bounded memory: it forgets the calls that it has not met for the longest
 // time, and all of them when the process ends.
 type MemoryLedger struct {
-	mu       sync.Mutex // held from look-up to entry, so that of two copies one is the first
-	verdicts *lru.Cache[string, classify.Verdict]
+	mu    sync.Mutex // held from look-up to entry, so that of two copies one is the first
+	calls *lru.Cache[string, remembered]
+}
+
+// remembered is the state of a call.
+type remembered struct {
+	identity Identity
+	verdict  classify.Verdict
+	reason   classify.Reason
+	severity classify.Severity
 }
 
 // NewMemoryLedger returns a ledger of so many calls.
 func NewMemoryLedger(size int) (*MemoryLedger, error) {
-	c, err := lru.New[string, classify.Verdict](size)
+	c, err := lru.New[string, remembered](size)
 	if err != nil {
 		return nil, fmt.Errorf("make a ledger for %d calls: %w", size, err)
 	}
-	return &MemoryLedger{verdicts: c}, nil
+	return &MemoryLedger{calls: c}, nil
 }
 
 // Seen implements [Ledger].
 func (l *MemoryLedger) Seen(f *Finding) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.copy(f)
+	_, outcome := l.find(f)
+	return outcome == Copy
 }
 
 // Record implements [Ledger]; it never fails.
-func (l *MemoryLedger) Record(_ context.Context, f *Finding) (first bool, err error) {
+func (l *MemoryLedger) Record(_ context.Context, f *Finding) (Recorded, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.copy(f) {
-		return false, nil
+	id, outcome := l.find(f)
+	if outcome != Copy {
+		l.calls.Add(id, remembered{f.Identity(), f.Verdict, f.Reason, f.Severity})
 	}
-	l.verdicts.Add(f.ID, f.Verdict)
-	return true, nil
+	return outcome, nil
 }
 
-func (l *MemoryLedger) copy(f *Finding) bool {
-	before, known := l.verdicts.Get(f.ID)
-	turned := before == classify.ServiceInvoked && f.Verdict == classify.Unexplained
-	return known && !turned
+// find is the id under which a call is remembered, or is to be, and what f is by that.
+func (l *MemoryLedger) find(f *Finding) (id string, outcome Recorded) {
+	identity := f.Identity()
+	known, ok := l.calls.Get(f.ID)
+	switch {
+	case !ok:
+		return f.ID, First
+	case identity.Same(known.identity):
+		return f.ID, known.outcome(f)
+	}
+	own := f.OwnID()
+	if other, ok := l.calls.Get(own); ok {
+		return own, other.outcome(f)
+	}
+	if identity.Corrects() {
+		return f.ID, known.outcome(f)
+	}
+	return own, First
+}
+
+func (r remembered) outcome(f *Finding) Recorded {
+	if f.GraverThan(r.verdict, r.reason, r.severity) {
+		return Correction
+	}
+	return Copy
 }

@@ -48,12 +48,16 @@ func (s *LogSink) Take(ctx context.Context, f *Finding) error {
 	}
 }
 
+// maxAttr is how many bytes of a value an attribute keeps: as many as CloudTrail keeps of a user agent. A line must fit
+// into a log.
+const maxAttr = 1024
+
 // Attrs are the finding's attributes as in the log line, in its order: every one of them always there, a
 // string, and "" where the record does not say. Where it comes from is shard_id and sequence_number, or
-// file. Values are cut at 1 KiB, as CloudTrail cuts user agents: a line must fit into a log.
+// file. Values are cut at 1 KiB.
 func (f *Finding) Attrs() []slog.Attr {
 	e := f.Event
-	attr := func(key, value string) slog.Attr { return slog.String(key, plain.Cut(value, 1024)) }
+	attr := func(key, value string) slog.Attr { return slog.String(key, plain.Cut(value, maxAttr)) }
 	attrs := []slog.Attr{
 		attr("verdict", string(f.Verdict)),
 		attr("reason", string(f.Reason)),

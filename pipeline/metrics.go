@@ -123,11 +123,17 @@ func (m *metrics) rootCall(f *Finding) {
 		m.accountsOverflow.Inc()
 	}
 	m.rootCallsByAccount.WithLabelValues(account, string(f.Verdict)).Inc()
-	m.advance(m.lastRootCall, account, string(f.Verdict), f.Counted)
-	m.raise(account, f.Severity, f.Counted)
+	m.corrected(f)
 	if t, err := time.Parse(time.RFC3339, f.Event.EventTime.Value); err == nil {
 		m.eventDelay.Observe(max(0, f.Counted.Sub(t).Seconds())) // another host's clock may be ahead
 	}
+}
+
+// corrected sets the series that pages for a call, without counting it: it was counted before, as something milder.
+func (m *metrics) corrected(f *Finding) {
+	account := m.account(f.AccountID)
+	m.advance(m.lastRootCall, account, string(f.Verdict), f.Counted)
+	m.raise(account, f.Severity, f.Counted)
 }
 
 // raise brings the paging series of an account up to a call counted at that moment.

@@ -23,6 +23,8 @@ type Config struct {
 	Sinks []Sink
 	// Ledger remembers which calls were finished. Default: a [MemoryLedger] of DedupSize.
 	Ledger Ledger
+	// Copy, if set, is told of each copy that changes nothing. The pipeline counts it and shows it to nobody.
+	Copy func(*Finding)
 	// DedupSize is how many root calls the default ledger remembers. Default 100,000.
 	DedupSize int
 	// TrustedSources are values of an EventBridge envelope's `source`, besides AWS's own, whose CloudTrail
@@ -129,7 +131,7 @@ func New(cfg Config) (*Pipeline, error) {
 		decode:   newDecoder(&cfg),
 		filter:   &rootFilter{log: cfg.Logger},
 		classify: &classifier{log: cfg.Logger},
-		emit:     &emitter{sinks: cfg.Sinks, ledger: ledger, metrics: m, log: cfg.Logger, now: cfg.Now},
+		emit:     &emitter{sinks: cfg.Sinks, ledger: ledger, metrics: m, log: cfg.Logger, now: cfg.Now, onCopy: cfg.Copy},
 		workers:  cfg.DecodeWorkers,
 	}, nil
 }

@@ -185,7 +185,7 @@ func TestDoneComesLast(t *testing.T) {
 		sinkFunc(func(_ context.Context, f *Finding) error { told = append(told, "first sink "+f.ID); return nil }),
 		sinkFunc(func(_ context.Context, f *Finding) error { told = append(told, "second sink "+f.ID); return nil }),
 	}})
-	ledger.record = func(f *Finding) (bool, error) { told = append(told, "ledger "+f.ID); return true, nil }
+	ledger.record = func(f *Finding) (Recorded, error) { told = append(told, "ledger "+f.ID); return First, nil }
 	var all batches
 	for i := range 3 {
 		b := batch(withID(rootEvent, fmt.Sprint("root-", i)))
@@ -355,11 +355,11 @@ func TestStagesWorkOnWhileTheSourceDrains(t *testing.T) {
 func TestABatchCutShortIsNeverDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger := &flakyLedger{}
-		ledger.record = func(f *Finding) (bool, error) {
+		ledger.record = func(f *Finding) (Recorded, error) {
 			if f.ID == "root-2" {
-				return false, errors.New("no answer")
+				return 0, errors.New("no answer")
 			}
-			return true, nil
+			return First, nil
 		}
 		sink := new(kept)
 		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{sink}})

@@ -4,7 +4,8 @@
 //
 // Two kinds of items share the table:
 //
-//	id = the call's id           one for each root call: who, what, where, when it was counted; it expires after 35 days
+//	id = the call's id           one for each root call: who, what, where, when it was counted; it expires after 35 days. Another
+//	                             call under the same id has a hash for an id. A correction that makes a call worse replaces it.
 //	id = newest/<severity>/<n>   for each account, when its newest call of that severity was counted; of accounts without a
 //	                             call in two days the oldest go when there are many
 //
@@ -78,11 +79,11 @@ type Ledger struct {
 	tidying sync.Mutex         // held while room is made in a full item, so that one of a batch's calls does it for all
 	tidied  map[string]tidying // by item; guarded by tidying
 
-	mu      sync.Mutex                   // guards what follows; of the maps by series the values are Unix milliseconds
-	tokens  map[*pipeline.Finding]string // of calls whose writing has not been answered
-	newest  map[series]int64             // the newest known to be in the table
-	refused map[series]int64             // the newest that the table did not take
-	strange map[series]int64             // values from a wrong clock that have been told of
+	mu       sync.Mutex                     // guards what follows; of the maps by series the values are Unix milliseconds
+	writings map[*pipeline.Finding]*writing // of calls whose writing has not been answered
+	newest   map[series]int64               // the newest known to be in the table
+	refused  map[series]int64               // the newest that the table did not take
+	strange  map[series]int64               // values from a wrong clock that have been told of
 }
 
 var _ pipeline.Ledger = (*Ledger)(nil)
@@ -100,7 +101,7 @@ func New(cfg Config) (*Ledger, error) {
 		cfg.Now = time.Now
 	}
 	l := &Ledger{
-		cfg: cfg, recent: recent, tokens: make(map[*pipeline.Finding]string),
+		cfg: cfg, recent: recent, writings: make(map[*pipeline.Finding]*writing),
 		newest: make(map[series]int64), refused: make(map[series]int64), strange: make(map[series]int64), tidied: make(map[string]tidying),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "rootwatch_ledger_failures_total", Help: "Calls to the ledger's table that failed. They are made again, unless DynamoDB refuses to note an account's newest call."}),
 	}
@@ -144,29 +145,28 @@ func (l *Ledger) Seen(f *pipeline.Finding) bool { return l.recent.Seen(f) }
 // Record implements pipeline.Ledger: one conditional put, then the account's newest call. If the process dies between the
 // two, the record is read again, since nothing was checkpointed, and the put that finds the call there brings the newest call
 // up. Once the call itself is written down, DynamoDB's refusal to note the newest one holds nobody up.
-func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (first bool, err error) {
-	token := l.token(f)
-	old, err := l.put(ctx, f, token)
+func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (pipeline.Recorded, error) {
+	outcome, old, err := l.write(ctx, f, l.writing(f))
 	switch {
 	case err != nil:
-	case old == nil:
-		at := f.Counted.UnixMilli()
-		err = l.raise(ctx, seriesOf(f.AccountID, f.Severity), at, at)
-	default:
+	case outcome == pipeline.Copy:
 		counted, _ := dynamo.Int(old, attrCounted)
 		err = l.raiseCopy(ctx, seriesOf(dynamo.Text(old, attrAccount), classify.Severity(dynamo.Text(old, attrSeverity))), counted)
+	default:
+		at := f.Counted.UnixMilli()
+		err = l.raise(ctx, seriesOf(f.AccountID, f.Severity), at, at)
 	}
 	if err != nil {
 		l.failures.Inc()
-		return false, l.heal(ctx, err)
+		return 0, l.heal(ctx, err)
 	}
 	l.mu.Lock()
-	delete(l.tokens, f)
+	delete(l.writings, f)
 	l.mu.Unlock()
 	if _, err := l.recent.Record(ctx, f); err != nil {
-		return false, err
+		return 0, err
 	}
-	return old == nil, nil
+	return outcome, nil
 }
 
 // explain adds what to do about a table that may not be used.
@@ -187,24 +187,88 @@ func (l *Ledger) heal(ctx context.Context, err error) error {
 	return errors.Join(err, dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID, tableFlag), l.expire(ctx))
 }
 
-// token is the same for all tries to write one finding down, and nobody else's.
-func (l *Ledger) token(f *pipeline.Finding) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	token, ok := l.tokens[f]
-	if !ok {
-		token = uuid.NewString()
-		l.tokens[f] = token
-	}
-	return token
+// writing is what all tries to write one finding down have in common.
+type writing struct {
+	token string // nobody else's
+	// correcting is set before a milder item is replaced: if the answer is lost, the item that is found to be ours was that
+	// of a call that had been counted before.
+	correcting bool
 }
 
-// put writes the call if it is not there; old is what is there.
-func (l *Ledger) put(ctx context.Context, f *pipeline.Finding, token string) (old dynamo.Item, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+// writing is that of a finding whose writing has not been answered yet.
+func (l *Ledger) writing(f *pipeline.Finding) *writing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w, ok := l.writings[f]
+	if !ok {
+		w = &writing{token: uuid.NewString()}
+		l.writings[f] = w
+	}
+	return w
+}
+
+// write finds the item of the call and puts the finding there, if there is none or what is there is milder; old is what is
+// there otherwise.
+func (l *Ledger) write(ctx context.Context, f *pipeline.Finding, w *writing) (outcome pipeline.Recorded, old dynamo.Item, err error) {
+	id := key(f.ID)
+	old, err = l.put(ctx, f, id, w, "")
+	if err == nil && old != nil && !f.Identity().Same(identityOf(old)) {
+		id, old, err = l.another(ctx, f, w, id, old)
+	}
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case old == nil && w.correcting:
+		return pipeline.Correction, nil, nil
+	case old == nil:
+		return pipeline.First, nil, nil
+	case !f.GraverThan(verdictOf(old)):
+		return pipeline.Copy, old, nil
+	}
+	w.correcting = true
+	switch now, err := l.put(ctx, f, id, w, dynamo.Text(old, attrToken)); {
+	case err != nil:
+		return 0, nil, err
+	case now != nil:
+		return 0, nil, fmt.Errorf("correcting call %s in ledger %s: another task has corrected it meanwhile", id, l.cfg.Table)
+	}
+	return pipeline.Correction, nil, nil
+}
+
+// another is for a finding whose id belongs to another call: it has an item under an id of its own, unless it corrects the
+// call that has the id.
+func (l *Ledger) another(ctx context.Context, f *pipeline.Finding, w *writing, id string, there dynamo.Item) (string, dynamo.Item, error) {
+	own := f.OwnID()
+	if !f.Identity().Corrects() {
+		old, err := l.put(ctx, f, own, w, "")
+		return own, old, err
+	}
+	switch old, err := l.get(ctx, own); {
+	case err != nil:
+		return own, nil, err
+	case len(old) > 0:
+		return own, old, nil
+	}
+	return id, there, nil
+}
+
+// identityOf is the identity of the call in an item.
+func identityOf(item dynamo.Item) pipeline.Identity {
+	return pipeline.NewIdentity(dynamo.Text(item, "event_time"), dynamo.Text(item, "event_source"), dynamo.Text(item, "event_name"),
+		dynamo.Text(item, attrAccount), dynamo.Text(item, "addendum") == "UPDATED_DATA")
+}
+
+func verdictOf(item dynamo.Item) (classify.Verdict, classify.Reason, classify.Severity) {
+	return classify.Verdict(dynamo.Text(item, attrVerdict)), classify.Reason(dynamo.Text(item, attrReason)), classify.Severity(dynamo.Text(item, attrSeverity))
+}
+
+// put writes the call under an id if nothing is there, or if what is there is ours by its token or has the token that is
+// to be replaced; old is what is there otherwise.
+func (l *Ledger) put(ctx context.Context, f *pipeline.Finding, id string, w *writing, replaces string) (old dynamo.Item, err error) {
+	putting, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	item := dynamo.Item{
-		attrID: dynamo.String(key(f.ID)), attrToken: dynamo.String(token),
+		attrID: dynamo.String(id), attrToken: dynamo.String(w.token),
 		attrCounted: dynamo.Number(f.Counted.UnixMilli()), attrExpires: dynamo.Number(f.Counted.Add(keep).Unix()),
 	}
 	for _, a := range f.Attrs() {
@@ -216,26 +280,33 @@ func (l *Ledger) put(ctx context.Context, f *pipeline.Finding, token string) (ol
 		TableName: &l.cfg.Table, Item: item,
 		ConditionExpression:                 aws.String("attribute_not_exists(#id) OR #token = :token"),
 		ExpressionAttributeNames:            map[string]string{"#id": attrID, "#token": attrToken},
-		ExpressionAttributeValues:           dynamo.Item{":token": dynamo.String(token)},
+		ExpressionAttributeValues:           dynamo.Item{":token": dynamo.String(w.token)},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
-	if f.Verdict == classify.Unexplained { // a correction that turns a harmless call into an unexplained one must be heard
-		*in.ConditionExpression += " OR #verdict = :service"
-		in.ExpressionAttributeNames["#verdict"] = attrVerdict
-		in.ExpressionAttributeValues[":service"] = dynamo.String(string(classify.ServiceInvoked))
+	if replaces != "" {
+		*in.ConditionExpression += " OR #token = :replaces"
+		in.ExpressionAttributeValues[":replaces"] = dynamo.String(replaces)
 	}
-	_, err = l.cfg.DynamoDB.PutItem(ctx, in)
+	_, err = l.cfg.DynamoDB.PutItem(putting, in)
 	var there *types.ConditionalCheckFailedException
 	switch {
-	case errors.As(err, &there):
-		if there.Item == nil {
-			return dynamo.Item{}, nil
-		}
+	case err == nil:
+		return nil, nil
+	case !errors.As(err, &there):
+		return nil, l.explain(fmt.Errorf("writing call %s into ledger %s: %w", id, l.cfg.Table, err))
+	case len(there.Item) > 0:
 		return there.Item, nil
-	case err != nil:
-		return nil, l.explain(fmt.Errorf("writing call %s into ledger %s: %w", key(f.ID), l.cfg.Table, err))
 	}
-	return nil, nil
+	return l.found(ctx, id)
+}
+
+// found reads the item that a refused write did not show: that a call was written down before is believed when it is seen.
+func (l *Ledger) found(ctx context.Context, id string) (dynamo.Item, error) {
+	item, err := l.get(ctx, id)
+	if err == nil && len(item) == 0 {
+		err = fmt.Errorf("writing call %s into ledger %s: refused as written before, and it is not there", id, l.cfg.Table)
+	}
+	return item, err
 }
 
 // key is the id as a key of the table.

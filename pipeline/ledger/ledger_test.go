@@ -65,11 +65,16 @@ func unexplained(id string) *pipeline.Finding { return call(id, classify.Unexpla
 
 func record(t *testing.T, l *Ledger, f *pipeline.Finding) (first bool) {
 	t.Helper()
-	first, err := l.Record(t.Context(), f)
+	return recorded(t, l, f) == pipeline.First
+}
+
+func recorded(t *testing.T, l *Ledger, f *pipeline.Finding) pipeline.Recorded {
+	t.Helper()
+	outcome, err := l.Record(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return first
+	return outcome
 }
 
 func TestACallIsFirstInOneTaskOnly(t *testing.T) {
@@ -98,7 +103,10 @@ func TestOfManyTasksAtOnceOneIsFirst(t *testing.T) {
 	firsts := make([]bool, 8)
 	for i := range firsts {
 		l := task(t, server, fmt.Sprint("task", i))
-		wg.Go(func() { firsts[i], _ = l.Record(context.Background(), unexplained("one")) })
+		wg.Go(func() {
+			outcome, _ := l.Record(context.Background(), unexplained("one"))
+			firsts[i] = outcome == pipeline.First
+		})
 	}
 	wg.Wait()
 	n := 0
@@ -112,27 +120,105 @@ func TestOfManyTasksAtOnceOneIsFirst(t *testing.T) {
 	}
 }
 
-func TestACorrectionIsHeardOnlyWhenItTurnsToUnexplained(t *testing.T) {
-	service := func() *pipeline.Finding { return call("one", classify.ServiceInvoked, classify.None) }
-	for name, c := range map[string]struct {
+func TestWhatMakesACallWorseIsACorrection(t *testing.T) {
+	const first, same, worse = pipeline.First, pipeline.Copy, pipeline.Correction
+	service := call("one", classify.ServiceInvoked, classify.None)
+	low, high, critical := call("one", classify.Unexplained, classify.Low), unexplained("one"), call("one", classify.Unexplained, classify.Critical)
+	session, key := *critical, *critical
+	session.Reason, key.Reason = classify.ConsoleSession, classify.AccessKey
+	for _, tt := range []struct {
+		name  string
 		calls []*pipeline.Finding
-		want  []bool
+		want  []pipeline.Recorded
 	}{
-		"service_invoked, then unexplained":       {[]*pipeline.Finding{service(), unexplained("one")}, []bool{true, true}},
-		"unexplained, then service_invoked":       {[]*pipeline.Finding{unexplained("one"), service()}, []bool{true, false}},
-		"turned once, then again":                 {[]*pipeline.Finding{service(), unexplained("one"), unexplained("one")}, []bool{true, true, false}},
-		"turned, then the harmless one once more": {[]*pipeline.Finding{service(), unexplained("one"), service()}, []bool{true, true, false}},
+		{"service_invoked, then unexplained", []*pipeline.Finding{service, high}, []pipeline.Recorded{first, worse}},
+		{"unexplained, then service_invoked", []*pipeline.Finding{high, service}, []pipeline.Recorded{first, same}},
+		{"turned once, then again", []*pipeline.Finding{service, high, high}, []pipeline.Recorded{first, worse, same}},
+		{"turned, then the harmless one once more", []*pipeline.Finding{service, high, service}, []pipeline.Recorded{first, worse, same}},
+		{"worse and worse", []*pipeline.Finding{low, high, critical, low}, []pipeline.Recorded{first, worse, worse, same}},
+		{"better", []*pipeline.Finding{critical, high, low}, []pipeline.Recorded{first, same, same}},
+		{"another reason, which starts from a graver severity", []*pipeline.Finding{&session, &key, &session}, []pipeline.Recorded{first, worse, same}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			server := newServer(t)
-			var got []bool
-			for i, f := range c.calls {
-				got = append(got, record(t, task(t, server, fmt.Sprint("task", i)), f)) // a task each: none remembers
+			var got []pipeline.Recorded
+			for i, f := range tt.calls {
+				copied := *f
+				got = append(got, recorded(t, task(t, server, fmt.Sprint("task", i)), &copied)) // a task each: none remembers
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("first (-want +got):\n%s", diff)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("recorded (-want +got):\n%s", diff)
+			}
+			item, err := task(t, server, "reader").get(t.Context(), "one")
+			if err != nil {
+				t.Fatal(err)
+			}
+			worst := tt.calls[0]
+			for _, f := range tt.calls {
+				if f.GraverThan(worst.Verdict, worst.Reason, worst.Severity) {
+					worst = f
+				}
+			}
+			if v, r, s := verdictOf(item); v != worst.Verdict || r != worst.Reason || s != worst.Severity {
+				t.Errorf("the item says %s %s %s, want the worst", v, r, s)
 			}
 		})
+	}
+}
+
+// The replacement took effect, but its answer was lost: it is a correction still, and no call that was not counted.
+func TestACorrectionWhoseAnswerWasLostIsStillOne(t *testing.T) {
+	server := newServer(t)
+	record(t, task(t, server, "a"), call("one", classify.Unexplained, classify.Low))
+	l, f := task(t, server, "b"), unexplained("one")
+	there, err := l.get(t.Context(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := l.writing(f) // as write does before it replaces
+	w.correcting = true
+	server.Inject(awstest.Fault{Service: "dynamodb", Operation: "PutItem", AccessKeyID: "b", Count: 3, Effect: awstest.FailAfter})
+	if _, err := l.put(t.Context(), f, "one", w, dynamo.Text(there, attrToken)); err == nil {
+		t.Fatal("no error though the answer was lost")
+	}
+	if outcome := recorded(t, l, f); outcome != pipeline.Correction {
+		t.Errorf("the second try answers %d, want a correction", outcome)
+	}
+	if len(l.writings) != 0 {
+		t.Errorf("%d tokens are kept of calls that are written down", len(l.writings))
+	}
+}
+
+func TestAnotherCallUnderTheSameIDIsRecordedForItself(t *testing.T) {
+	at := func(time string, more ...func(*classify.Event)) *pipeline.Finding {
+		f := unexplained("redacted")
+		f.Event.EventTime = classify.Text{Value: time, Present: true}
+		for _, change := range more {
+			change(f.Event)
+		}
+		return f
+	}
+	update := func(e *classify.Event) {
+		e.Addendum.Reason = classify.Text{Value: "UPDATED_DATA", Present: true}
+		e.Addendum.OriginalEventID = classify.Text{Value: "redacted", Present: true}
+	}
+	server := newServer(t)
+	for i, tt := range []struct {
+		name string
+		f    *pipeline.Finding
+		want pipeline.Recorded
+	}{
+		{"the first call", at("2026-11-02T08:00:00Z"), pipeline.First},
+		{"another call", at("2026-11-02T08:00:01Z"), pipeline.First},
+		{"a third", at("2026-11-02T08:00:02Z"), pipeline.First},
+		{"a copy of the first", at("2026-11-02T08:00:00Z"), pipeline.Copy},
+		{"a copy of the second", at("2026-11-02T08:00:01Z"), pipeline.Copy},
+		{"a correction of the second that changes nothing", at("2026-11-02T08:00:01Z", update), pipeline.Copy},
+		{"a correction under another time, of the call that has the id", at("2026-11-02T09:00:00Z", update), pipeline.Copy},
+	} {
+		if outcome := recorded(t, task(t, server, fmt.Sprint("task", i)), tt.f); outcome != tt.want {
+			t.Errorf("%s: recorded as %d, want %d", tt.name, outcome, tt.want)
+		}
 	}
 }
 
@@ -153,8 +239,8 @@ func TestAWriteWhoseAnswerWasLostIsStillTheFirst(t *testing.T) {
 			if !record(t, l, f) {
 				t.Error("the second try does not know its own write")
 			}
-			if len(l.tokens) != 0 {
-				t.Errorf("%d tokens are kept of calls that are written down", len(l.tokens))
+			if len(l.writings) != 0 {
+				t.Errorf("%d tokens are kept of calls that are written down", len(l.writings))
 			}
 			if record(t, task(t, server, "b"), unexplained("one")) {
 				t.Error("another task takes the call for its own")

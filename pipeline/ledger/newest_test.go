@@ -245,7 +245,7 @@ func TestACopyThatWasNeverShownIsShownWhereItPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := newServer(t)
 			a := task(t, server, "a")
-			if _, err := a.put(t.Context(), unexplained("one"), "token"); err != nil {
+			if _, err := a.put(t.Context(), unexplained("one"), "one", &writing{token: "token"}, ""); err != nil {
 				t.Fatal(err)
 			}
 			if !c.died {

@@ -16,7 +16,7 @@ import (
 type Explanation struct {
 	eventID string
 	found   []*pipeline.Finding
-	more    map[string]*alsoIn // by the event id: where copies of what was found are
+	more    map[string]*alsoIn // by event id and call: where copies of what was found are
 	left    *pipeline.Finding  // the first that was not asked for
 }
 
@@ -55,13 +55,13 @@ func (x *Explanation) copy(f *pipeline.Finding) {
 	}
 	id := f.Event.EventID.Value
 	for _, g := range x.found {
-		if g.Event.EventID.Value != id || g.Verdict != f.Verdict {
+		if g.Event.EventID.Value != id || g.Verdict != f.Verdict || !sameCall(f, g) {
 			continue
 		}
-		also := x.more[id]
+		also := x.more[id+f.OwnID()]
 		if also == nil {
 			also = new(alsoIn)
-			x.more[id] = also
+			x.more[id+f.OwnID()] = also
 		}
 		if len(also.files) < maxNamed {
 			also.files = append(also.files, f.File)
@@ -103,11 +103,13 @@ func (x *Explanation) asides(i int) (lines []string) {
 	f := x.found[i]
 	switch original := f.Event.UpdateOf(); {
 	case original != "":
-		lines = append(lines, "It corrects event "+cut(original)+" (addendum UPDATED_DATA): the two are one call, and are counted once unless the correction makes an unexplained call of it.")
-	case i > 0:
+		lines = append(lines, "It corrects event "+cut(original)+" (addendum UPDATED_DATA): the two are one call, and are counted once.")
+	case i > 0 && x.firstOf(f) < i:
 		lines = append(lines, "It is a copy of the call above.")
+	case i > 0:
+		lines = append(lines, "It has the event id of the call above and is another call: their times, services, names or accounts differ.")
 	}
-	if also := x.more[f.Event.EventID.Value]; also != nil && i == x.firstOf(f) {
+	if also := x.more[f.Event.EventID.Value+f.OwnID()]; also != nil && i == x.firstOf(f) {
 		line := "Copies of it are in " + strings.Join(also.files, ", ")
 		if also.more > 0 {
 			line += " and " + number(also.more) + " more places"
@@ -117,10 +119,15 @@ func (x *Explanation) asides(i int) (lines []string) {
 	return lines
 }
 
-// firstOf is the place of the first call with the same event id.
+// sameCall reports whether two records with one id are about one call.
+func sameCall(f, g *pipeline.Finding) bool {
+	return f.Identity().Same(g.Identity()) || g.Identity().Same(f.Identity())
+}
+
+// firstOf is the place of the first record of the same call.
 func (x *Explanation) firstOf(f *pipeline.Finding) int {
 	for i, g := range x.found {
-		if g.Event.EventID.Value == f.Event.EventID.Value {
+		if g.ID == f.ID && sameCall(f, g) {
 			return i
 		}
 	}

@@ -81,26 +81,13 @@ func (r *Report) Take(ctx context.Context, f *pipeline.Finding) error {
 	return nil
 }
 
-// Watch makes a ledger tell the report of copies: the pipeline shows them to nobody, and one of them may be the call that is to
-// be explained.
-func (r *Report) Watch(ledger pipeline.Ledger) pipeline.Ledger { return watched{ledger, r} }
-
-type watched struct {
-	pipeline.Ledger
-	report *Report
-}
-
-// Seen implements [pipeline.Ledger].
-func (w watched) Seen(f *pipeline.Finding) bool {
-	seen := w.Ledger.Seen(f)
-	switch r := w.report; {
-	case !seen:
-	case r.cfg.Wants != nil && !r.cfg.Wants(f):
+// Copy takes a copy, which the pipeline shows to nobody else: it may be the call that is to be explained.
+func (r *Report) Copy(f *pipeline.Finding) {
+	if r.cfg.Wants != nil && !r.cfg.Wants(f) {
 		r.explanation.leaveOut(f)
-	default:
-		r.explanation.copy(f)
+		return
 	}
-	return seen
+	r.explanation.copy(f)
 }
 
 // Failed is why Out has failed, nil if it has not.
