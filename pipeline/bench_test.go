@@ -1,9 +1,11 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 
@@ -66,6 +68,61 @@ func BenchmarkPipeline(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(rounds*c.events), "ns/event")
+		})
+	}
+}
+
+// BenchmarkDecodeAndFilter is what an event costs that root did not make, in the forms of the worker's stream and of
+// log files.
+func BenchmarkDecodeAndFilter(b *testing.B) {
+	g := scantest.New(1)
+	var wrapped, bare [][]byte
+	for range 2000 {
+		wrapped = append(wrapped, g.Envelope(scantest.Ordinary))
+		bare = append(bare, g.Bare(scantest.Ordinary))
+	}
+	file := append(append([]byte(`{"Records":[`), bytes.Join(bare, []byte(","))...), "]}"...)
+	var texts []string
+	var payloads, answers [][]byte
+	for _, event := range bare {
+		texts = append(texts, string(event))
+	}
+	for fifty := range slices.Chunk(texts, 50) { // as many as a look-up's answer has at most
+		payloads = append(payloads, []byte(logged(fifty...)))
+		answers = append(answers, []byte(lookedUp(fifty...)))
+	}
+	for _, c := range []struct {
+		name    string
+		records [][]byte
+		events  int
+	}{
+		{"envelopes", wrapped, len(wrapped)},
+		{"bare", bare, len(bare)},
+		{"S3 log file", [][]byte{file}, len(bare)},
+		{"CloudWatch Logs payloads", payloads, len(bare)},
+		{"LookupEvents answers", answers, len(bare)},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			cfg := &Config{Logger: slog.New(slog.DiscardHandler)}
+			cfg.setDefaults()
+			decode, filter := newDecoder(cfg), &rootFilter{log: cfg.Logger}
+			batch := &Batch{Records: make([]Record, len(c.records))}
+			size := 0
+			for i, data := range c.records {
+				batch.Records[i].Data = data
+				size += len(data)
+			}
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				batch.counts = resultCounts{}
+				if decode.process(context.Background(), batch) != nil || filter.process(context.Background(), batch) != nil {
+					b.Fatal("not processed")
+				}
+			}
+			if n := batch.counts[resultNotRoot]; n != c.events {
+				b.Fatalf("%d events were not root's, want %d", n, c.events)
+			}
 		})
 	}
 }

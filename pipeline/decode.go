@@ -11,162 +11,140 @@ import (
 	"unicode/utf8"
 
 	"rootwatch/classify"
-	"rootwatch/pipeline/scan"
+	"rootwatch/classify/plain"
+	"rootwatch/pipeline/envelope"
 )
 
-// decoder is the first stage: it finds the CloudTrail events in each record. What a record may look like, and
-// what each unit in it counts as, stands in envelope.go.
+// decoder is the first stage: it pulls the units out of each record (package envelope knows the forms), counts them, and
+// hands the events on.
 type decoder struct {
-	trusted     map[string]bool
-	maxExpanded int
-	maxEvents   int
-	exhaustive  bool // do without the scanner: what it is compared with
-	log         *slog.Logger
-	memories    sync.Pool // of *memory
+	cfg      envelope.Config
+	log      *slog.Logger
+	decoders sync.Pool // of *envelope.Decoder
 }
 
 func newDecoder(cfg *Config) *decoder {
-	d := &decoder{
-		trusted:     make(map[string]bool),
-		maxExpanded: cfg.MaxExpanded,
-		maxEvents:   cfg.MaxEvents,
-		log:         cfg.Logger,
+	return &decoder{
+		cfg: envelope.Config{TrustedSources: cfg.TrustedSources, MaxExpanded: cfg.MaxExpanded, MaxEvents: cfg.MaxEvents},
+		log: cfg.Logger,
 	}
-	for _, s := range cfg.TrustedSources {
-		d.trusted[s] = true
-	}
-	return d
-}
-
-// memory is what decoding a batch needs besides the batch, kept for the next one.
-type memory struct {
-	expander
-	unquoted         []byte // the event that stood in a string
-	document, single top    // what stands in a record, and in one event of it
-}
-
-// maxKept is the largest buffer that waits for another batch: one gzip bomb must not hold memory for good.
-const maxKept = 4 << 20
-
-// keep puts memory back for the next batch.
-func (d *decoder) keep(m *memory) {
-	m.document.reset()
-	m.single.reset()
-	if cap(m.unquoted) > maxKept {
-		m.unquoted = nil
-	}
-	if cap(m.text) > maxKept {
-		m.text = nil
-	}
-	d.memories.Put(m)
 }
 
 func (d *decoder) process(ctx context.Context, b *Batch) error {
-	m, _ := d.memories.Get().(*memory)
-	if m == nil {
-		m = new(memory)
+	units, _ := d.decoders.Get().(*envelope.Decoder)
+	if units == nil {
+		units = envelope.New(d.cfg)
 	}
-	defer d.keep(m)
+	defer func() {
+		units.Release()
+		d.decoders.Put(units)
+	}()
 	b.counts[resultNotRoot] += b.NotRoot
 	for i := range b.Records {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		d.record(ctx, b, &b.Records[i], m)
+		d.record(ctx, b, &b.Records[i], units)
 	}
 	return ctx.Err()
 }
 
-// record decodes one record. A panic is a fault of ours that these bytes brought out: they count as
-// undecodable, and what was found before is judged.
-func (d *decoder) record(ctx context.Context, b *Batch, rec *Record, m *memory) {
+// record decodes one record. A panic is a fault of ours that these bytes brought out: they count as undecodable, and what was
+// found before is judged. When ctx ends the rest is left: the batch goes no further.
+func (d *decoder) record(ctx context.Context, b *Batch, rec *Record, units *envelope.Decoder) {
 	b.bytes += len(rec.Data)
-	r := reading{decoder: d, ctx: ctx, batch: b, from: rec, memory: m}
+	r := reading{decoder: d, batch: b, record: rec}
 	defer func() {
 		if p := recover(); p != nil {
 			r.undecodable(rec.Data, panicked(p))
 		}
-		if r.untold > 0 {
-			d.log.Warn("more undecodable units in the same record", "units", r.untold,
-				"shard_id", b.ShardID, "sequence_number", rec.SequenceNumber, "file", b.File)
-		}
-		if r.foreign > maxTold {
-			d.log.Warn("more events of foreign sources in the same record", "events", r.foreign-maxTold,
-				"shard_id", b.ShardID, "sequence_number", rec.SequenceNumber, "file", b.File)
-		}
+		r.sumUp()
 	}()
-	if isGzip(rec.Data) {
-		broken := m.expand(ctx, b.place, rec.Data, d.maxExpanded)
-		if ctx.Err() != nil {
-			return // the batch goes no further
+	for u := range units.Units(rec.Data, b.File != "") {
+		switch u.Kind {
+		case envelope.LargeText:
+			if b.place.await(ctx) != nil {
+				return
+			}
+		case envelope.Event:
+			if ctx.Err() != nil {
+				return
+			}
+			r.event(ctx, u)
+		case envelope.Undecodable:
+			r.undecodable(u.Text, u.Err)
+		case envelope.ForeignSource:
+			r.foreignSource(u)
+		case envelope.Heartbeat:
+			b.counts[resultHeartbeat]++
+			if !u.Time.IsZero() {
+				b.heartbeats = append(b.heartbeats, heartbeat{u.Region, u.Time})
+			}
+		case envelope.NotRoot:
+			b.counts[resultNotRoot] += u.Events
+		case envelope.NotCloudTrail:
+			b.counts[resultNotCloudTrail] += u.Events
 		}
-		r.document(m.text, broken)
-	} else {
-		r.document(rec.Data, nil)
 	}
 }
+
+// maxLogged bounds how many undecodable units of one record, and how many events of foreign sources, are logged one
+// by one: a record may hold as many as somebody likes.
+const maxLogged = 10
 
 // reading is the decoding of one record.
 type reading struct {
 	*decoder
-	ctx     context.Context // of the batch, which is read in one go
-	batch   *Batch
-	from    *Record
-	memory  *memory
-	units   int    // found so far
-	told    int    // of the undecodable ones, those that were logged
-	untold  int    // and those that were not
-	foreign int    // events of foreign sources
-	owner   string // the account whose logs a CloudWatch Logs payload carries
+	batch                *Batch
+	record               *Record
+	undecodables, forged int // found so far
 }
-
-// count ends a unit as a result.
-func (r *reading) count(res result) { r.countMany(res, 1) }
-
-func (r *reading) countMany(res result, n int) {
-	r.units += n
-	r.batch.counts[res] += n
-}
-
-// maxTold bounds how many undecodable units of one record, and how many events of foreign sources, are logged one
-// by one: a record may hold as many as somebody likes.
-const maxTold = 10
 
 // undecodable ends a broken unit.
-func (r *reading) undecodable(data []byte, err error) {
-	r.count(resultUndecodable)
-	if len(data) == 0 {
-		data = r.from.Data
-	}
-	if r.told >= maxTold {
-		r.untold++
+func (r *reading) undecodable(text []byte, err error) {
+	r.batch.counts[resultUndecodable]++
+	if r.undecodables++; r.undecodables > maxLogged {
 		return
 	}
-	r.told++
 	r.batch.broken = append(r.batch.broken, err)
-	logUndecodable(r.log, r.batch, r.from, data, err)
+	if len(text) == 0 {
+		text = r.record.Data
+	}
+	logUndecodable(r.log, r.batch, r.record, text, err)
 }
 
-// maxEvent bounds what one event may hold in memory. CloudTrail's have 256 KB at most, EventBridge's entries 1 MB.
-const maxEvent = 4 << 20
+// foreignSource ends an event that somebody else has put on the bus.
+func (r *reading) foreignSource(u envelope.Unit) {
+	r.batch.counts[resultForeignSource]++
+	if r.forged++; r.forged > maxLogged {
+		return
+	}
+	r.log.Warn("foreign source: an event that only CloudTrail may send was put on the bus by somebody else",
+		"source", plain.Cut(u.Source, 128), "detail_type", plain.Cut(u.DetailType, 128), "account", plain.Cut(u.Account, 128),
+		"shard_id", r.batch.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.batch.File)
+}
 
-// event passes on one CloudTrail record to the stages that follow; account is the envelope's.
-func (r *reading) event(data []byte, account string) {
-	switch {
-	case len(data) > maxEvent:
-		r.undecodable(data, errTooLong)
-		return
-	case r.ctx.Err() != nil:
-		return // the batch goes no further
+// sumUp logs how many units were not logged one by one.
+func (r *reading) sumUp() {
+	if n := r.undecodables - maxLogged; n > 0 {
+		r.log.Warn("more undecodable units in the same record", "units", n,
+			"shard_id", r.batch.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.batch.File)
 	}
+	if n := r.forged - maxLogged; n > 0 {
+		r.log.Warn("more events of foreign sources in the same record", "events", n,
+			"shard_id", r.batch.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.batch.File)
+	}
+}
+
+// event hands one CloudTrail event on to the stages that follow.
+func (r *reading) event(ctx context.Context, u envelope.Unit) {
 	e := new(classify.Event)
-	if err := json.Unmarshal(data, e); err != nil {
-		r.undecodable(data, err)
+	if err := json.Unmarshal(u.Text, e); err != nil {
+		r.undecodable(u.Text, err)
 		return
 	}
-	e.EnvelopeAccount = account
-	r.units++
-	r.batch.add(r.ctx, event{Event: e, id: identify(e, data), record: r.from}, len(data))
+	e.EnvelopeAccount = u.Account
+	r.batch.add(ctx, event{Event: e, id: identify(e, u.Text), record: r.record}, len(u.Text))
 }
 
 // identify gives what the copies of an event have in common; see [Finding.ID].
@@ -184,7 +162,7 @@ func identify(e *classify.Event, data []byte) string {
 	return id.Value
 }
 
-// identifies says whether a text can tell events apart: a string that says something, and all of whose bytes were readable.
+// identifies reports whether a text can tell events apart: a string that says something, and all of whose bytes were readable.
 func identifies(id classify.Text) bool {
 	return !id.Odd && strings.TrimSpace(id.Value) != "" && !strings.ContainsRune(id.Value, utf8.RuneError)
 }
@@ -195,26 +173,4 @@ const maxIDSize = 128
 func hashed(data []byte) string {
 	sum := sha256.Sum256(data)
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// surelyNotRoot says that a text is exactly one CloudTrail event, bare or in AWS's own EventBridge envelope,
-// and that root did not make it: the long way would come to the same result.
-func (r *reading) surelyNotRoot(data []byte) bool {
-	if r.exhaustive {
-		return false
-	}
-	n, v := scan.Next(data)
-	return v == scan.NotRoot && blank(data[n:])
-}
-
-// blank says whether nothing but JSON's white space is left.
-func blank(rest []byte) bool {
-	for _, c := range rest {
-		switch c {
-		case ' ', '\t', '\r', '\n':
-		default:
-			return false
-		}
-	}
-	return true
 }

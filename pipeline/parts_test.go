@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rootwatch/pipeline/envelope"
 )
 
 // crowd is a record with so many small root calls, gzipped into very little.
@@ -169,57 +170,40 @@ func TestOneLargeTextIsExpandedAtATime(t *testing.T) {
 }
 
 func TestALargeTextWaitsForItsTurn(t *testing.T) {
-	ended, stop := context.WithCancel(t.Context())
-	stop()
-	behind, first := &place{first: make(chan struct{})}, &place{first: make(chan struct{})}
-	close(first.first)
-	small, large := []byte(zipped(strings.Repeat(" ", maxKept-1))), []byte(zipped(strings.Repeat(" ", maxKept)))
-	lying := append(large[:len(large)-4:len(large)-4], 1, 0, 0, 0)
+	large := zipped(strings.Repeat(" ", envelope.KeptBytes))
 	for name, tt := range map[string]struct {
-		place *place
-		data  []byte
-		waits bool
+		data               string
+		alone, turn, waits bool
 	}{
-		"a small one": {behind, small, false}, "a large one": {behind, large, true}, "a large one that says it is small": {behind, lying, true},
-		"a large one whose turn it is": {first, large, false}, "one that is alone": {nil, large, false},
+		"a large one":                  {data: large, waits: true},
+		"a small one":                  {data: zipped(userEvent)},
+		"a large one whose turn it is": {data: large, turn: true},
+		"one that is alone":            {data: large, alone: true},
 	} {
-		ctx := t.Context()
-		if tt.waits {
-			ctx = ended
-		}
-		var x expander
-		if err := x.expand(ctx, tt.place, tt.data, 32<<20); tt.waits != errors.Is(err, context.Canceled) || !tt.waits && err != nil {
-			t.Errorf("%s: error %v", name, err)
-		}
-	}
-}
-
-func TestAGzipsTrailerPromisesASize(t *testing.T) {
-	text := strings.Repeat("x", 100_000)
-	for name, tt := range map[string]struct {
-		data  string
-		limit int
-		want  int
-	}{
-		"as it is":                     {zipped(text), 1 << 20, 100_001},
-		"the limit":                    {zipped(text), 5_000, 5_001},
-		"more than deflate could make": {"\x1f\x8b\xff\xff\xff\x7f", 1 << 40, 6*1032 + 1},
-		"no trailer":                   {"\x1f\x8b", 1 << 20, 0},
-	} {
-		if got := promised([]byte(tt.data), tt.limit); got != tt.want {
-			t.Errorf("%s: %d, want %d", name, got, tt.want)
-		}
-	}
-	for _, size := range []int{0, 1, minText - 1, minText, minText + 1, 2 * minText} { // whatever the trailer says
-		text := strings.Repeat("x", size)
-		data := []byte(zipped(text))
-		var x expander
-		if err := x.expand(t.Context(), nil, data, 1<<20); err != nil || string(x.text) != text {
-			t.Errorf("%d bytes: %d, %v", size, len(x.text), err)
-		}
-		copy(data[len(data)-4:], "\x00\x00\x00\x00")
-		if _ = x.expand(t.Context(), nil, data, 1<<20); string(x.text) != text {
-			t.Errorf("%d bytes with a lying trailer: %d", size, len(x.text))
-		}
+		synctest.Test(t, func(t *testing.T) {
+			cfg := &Config{Logger: slog.New(slog.DiscardHandler)}
+			cfg.setDefaults()
+			ctx, stop := context.WithCancel(t.Context())
+			b, done := batch(tt.data), false
+			if !tt.alone {
+				b.place = &place{first: make(chan struct{})}
+			}
+			if tt.turn {
+				close(b.place.first)
+			}
+			go func() {
+				_ = newDecoder(cfg).process(ctx, b)
+				done = true
+			}()
+			synctest.Wait()
+			if done == tt.waits {
+				t.Errorf("%s: waits %v, want %v", name, !done, tt.waits)
+			}
+			stop()
+			synctest.Wait()
+			if !done || tt.waits && b.counts != (resultCounts{}) {
+				t.Errorf("%s: done %v, counted %v after the batch was cut short", name, done, b.counts)
+			}
+		})
 	}
 }

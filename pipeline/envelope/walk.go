@@ -1,4 +1,4 @@
-package pipeline
+package envelope
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 )
 
 // walker steps through a JSON text, value by value and without copying it. It accepts what encoding/json
-// accepts; where the text breaks it has told of everything before, which is the reason for it: the events
+// accepts; where the text breaks it has stepped over everything before, which is the reason for it: the events
 // before the break of a truncated payload are judged.
 type walker struct {
 	data       []byte
@@ -89,7 +89,7 @@ func (w *walker) value() ([]byte, error) {
 }
 
 // member steps to the value of an object's next member and gives its name; more is false behind the last one. started
-// says whether it was called for this object before: the first call steps into it.
+// reports whether it was called for this object before: the first call steps into it.
 func (w *walker) member(started bool) (name []byte, more bool, err error) {
 	if more, err = w.next(started, '{', '}'); err != nil || !more {
 		return nil, false, err

@@ -1,7 +1,6 @@
-package pipeline
+package envelope
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -34,7 +33,7 @@ func TestInAListAnIdentityIsEnough(t *testing.T) {
 			"an S3 log file": inFile(tt.event), "a CloudWatch Logs payload": logged(tt.event), "a LookupEvents answer": lookedUp(tt.event),
 		} {
 			t.Run(tt.name+" in "+form, func(t *testing.T) {
-				if _, got := read(t, Config{}, data); got[tt.want] != 1 || len(got) != 1 {
+				if got := read(t, Config{}, data).counts; got[tt.want] != 1 || len(got) != 1 {
 					t.Errorf("results %v, want one %s", got, tt.want)
 				}
 			})
@@ -60,7 +59,7 @@ func TestInsightsAreNotRoot(t *testing.T) {
 		"broken off":                        {insight[:len(insight)-1], "undecodable"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, got := read(t, Config{}, tt.data); got[tt.want] != 1 || len(got) != 1 {
+			if got := read(t, Config{}, tt.data).counts; got[tt.want] != 1 || len(got) != 1 {
 				t.Errorf("results %v, want one %s", got, tt.want)
 			}
 		})
@@ -85,14 +84,14 @@ func TestOfSeveralListsEachIsJudged(t *testing.T) {
 		"two lists of log events": {`{"logEvents":` + message + `,"logEvents":` + message + `}`, map[string]int{"root": 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, got := read(t, Config{}, tt.data)
+			got := read(t, Config{}, tt.data).counts
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("results (-want +got):\n%s", diff)
 			}
 			agree(t, []byte(tt.data))
 		})
 	}
-	if _, got := read(t, Config{MaxEvents: 3}, `{"Records":[`+userEvent+`,`+userEvent+`],"Records":[`+userEvent+`,`+rootEvent+`]}`); got["undecodable"] != 1 || got["not_root"] != 3 {
+	if got := read(t, Config{MaxEvents: 3}, `{"Records":[`+userEvent+`,`+userEvent+`],"Records":[`+userEvent+`,`+rootEvent+`]}`).counts; got["undecodable"] != 1 || got["not_root"] != 3 {
 		t.Errorf("results %v: the limit is not for all lists together", got)
 	}
 }
@@ -114,7 +113,7 @@ func TestAStringThatIsWholeIsJudgedWhateverBreaksBehindIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cut := tt.whole[:strings.LastIndex(tt.whole, `}"`)+len(`}"`)] + tt.rest
-			_, got := read(t, Config{}, cut)
+			got := read(t, Config{}, cut).counts
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("results (-want +got):\n%s", diff)
 			}
@@ -123,7 +122,7 @@ func TestAStringThatIsWholeIsJudgedWhateverBreaksBehindIt(t *testing.T) {
 	}
 	t.Run("a string that is cut itself, or no string at all", func(t *testing.T) {
 		for _, cut := range []string{`{"logEvents":[{"message":"{`, `{"logEvents":[{"message":7`, `{"logEvents":[{"message":7,`, `{"logEvents":[{"message":{}`} {
-			if _, got := read(t, Config{}, cut); got["undecodable"] != 1 || len(got) != 1 {
+			if got := read(t, Config{}, cut).counts; got["undecodable"] != 1 || len(got) != 1 {
 				t.Errorf("results %v of %s, want one undecodable", got, cut)
 			}
 		}
@@ -132,7 +131,7 @@ func TestAStringThatIsWholeIsJudgedWhateverBreaksBehindIt(t *testing.T) {
 
 func TestEventsThatAreNotRootsCountAgainstTheLimit(t *testing.T) {
 	for name, data := range map[string]string{"records": inFile(userEvent, userEvent, userEvent), "messages": logged(userEvent, userEvent, userEvent)} {
-		_, got := read(t, Config{MaxEvents: 2}, data)
+		got := read(t, Config{MaxEvents: 2}, data).counts
 		if diff := cmp.Diff(map[string]int{"not_root": 2, "undecodable": 1}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -145,38 +144,8 @@ func TestAnEventBeyondAllMeasureIsRefused(t *testing.T) {
 		"bare": huge, "in an envelope": viaEventBridge(huge), "in a list": inFile(huge), "in a string": logged(huge),
 		"in a string of escapes": `{"logEvents":[{"message":"` + strings.Repeat(`\u0020`, maxEvent/2) + `"}]}`,
 	} {
-		if b, got := read(t, Config{}, data); got["undecodable"] != 1 || len(got) != 1 || b.broken[0] != errTooLong {
-			t.Errorf("%s: results %v, want one undecodable", name, got)
+		if got := read(t, Config{}, data); got.counts["undecodable"] != 1 || len(got.counts) != 1 || got.broken[0] != errTooLong {
+			t.Errorf("%s: results %v, want one undecodable", name, got.counts)
 		}
 	}
-}
-
-// What does not tell events apart is no id: two calls under it would be one.
-func TestIDsThatSayNothingMergeNoCalls(t *testing.T) {
-	for _, id := range []string{`{}`, `[]`, `[7]`, `" "`, `""`, `"\n"`, `null`, `0`, `true`, "\"\xff\""} {
-		one := strings.Replace(rootEvent, `"root-1"`, id, 1)
-		other := strings.Replace(one, "CreateUser", "DeleteUser", 1)
-		if a, b := firstID(t, one), firstID(t, other); a == b || !strings.HasPrefix(a, "sha256:") {
-			t.Errorf("eventID %s: ids %q and %q, want two hashes", id, a, b)
-		}
-		if id == `"\n"` || strings.Contains(id, "\xff") {
-			continue
-		}
-		update := func(own string) string {
-			return strings.Replace(withID(rootEvent, own), "{", fmt.Sprintf(`{"addendum":{"reason":"UPDATED_DATA","originalEventID":%s},`, id), 1)
-		}
-		if a, b := firstID(t, update("a")), firstID(t, update("b")); a != "a" || b != "b" {
-			t.Errorf("originalEventID %s: ids %q and %q, want the events' own", id, a, b)
-		}
-	}
-}
-
-// firstID is the id of the one root call in a record.
-func firstID(t *testing.T, data string) string {
-	t.Helper()
-	b, _ := read(t, Config{}, data)
-	if len(b.events) != 1 {
-		t.Fatalf("%d root events in %s, want 1", len(b.events), data)
-	}
-	return b.events[0].id
 }

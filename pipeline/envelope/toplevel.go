@@ -1,4 +1,4 @@
-package pipeline
+package envelope
 
 import (
 	"bytes"
@@ -7,10 +7,10 @@ import (
 	"rootwatch/pipeline/scan"
 )
 
-// top is what stands at the top level of a text: enough to tell which form it has. Values are JSON texts;
+// topLevel is what stands at the top level of a text: enough to tell which form it has. Values are JSON texts;
 // nil means absent or null. Names are matched as encoding/json matches them, upper and lower case alike, and
 // of several members with one name the last holds, but for lists: each of them is judged.
-type top struct {
+type topLevel struct {
 	// EventBridge
 	detailType, source, account, region, time, detail []byte
 	// A bare event. LookupEvents gives the same two members in capitals beside the event proper, which
@@ -50,14 +50,15 @@ func (l *list) reset() {
 }
 
 // reset forgets a text, and keeps the memory for the next one.
-func (t *top) reset() {
+func (t *topLevel) reset() {
 	t.logEvents.reset()
 	t.records.reset()
 	t.events.reset()
-	*t = top{logEvents: t.logEvents, records: t.records, events: t.events}
+	*t = topLevel{logEvents: t.logEvents, records: t.records, events: t.events}
 }
 
-func (t *top) size() int {
+// elements is how many elements the lists have.
+func (t *topLevel) elements() int {
 	n := 0
 	for _, l := range [...]*list{&t.logEvents, &t.records, &t.events} {
 		n += len(l.elements) + l.notRoot
@@ -65,12 +66,15 @@ func (t *top) size() int {
 	return n
 }
 
-// single says whether the text is one event.
-func (t *top) single() bool { return t.detailType != nil || t.bare() || t.insight() }
+// isEventBridge reports whether the text is an EventBridge envelope.
+func (t *topLevel) isEventBridge() bool { return t.detailType != nil }
 
-// bare says whether the text is an event by itself. A record of the stream may hold anything: what is not in a list
+// isEvent reports whether the text is one event.
+func (t *topLevel) isEvent() bool { return t.isEventBridge() || t.isBare() || t.isInsight() }
+
+// isBare reports whether the text is an event by itself. A record of the stream may hold anything: what is not in a list
 // of events must have both strings to be one.
-func (t *top) bare() bool {
+func (t *topLevel) isBare() bool {
 	if isString(t.eventSource) && isString(t.eventName) {
 		return true
 	}
@@ -78,29 +82,36 @@ func (t *top) bare() bool {
 		(isString(t.eventSource) || isString(t.lookupSource)) && (isString(t.eventName) || isString(t.lookupName))
 }
 
-// insight says whether the text is an Insight event: its source and its name stand in insightDetails (AWS CloudTrail User
-// Guide, "CloudTrail record contents for Insights events").
-func (t *top) insight() bool {
-	return (is(t.eventCategory, "Insight") || is(t.eventType, "AwsCloudTrailInsight")) && !t.many()
+// isInsight reports whether the text is an Insight event: its source and its name stand in insightDetails (AWS CloudTrail
+// User Guide, "CloudTrail record contents for Insights events").
+func (t *topLevel) isInsight() bool {
+	return (is(t.eventCategory, "Insight") || is(t.eventType, "AwsCloudTrailInsight")) && !t.holdsEvents()
 }
 
-// many says whether there is a list in the text, or what else holds events.
-func (t *top) many() bool {
+// holdsEvents reports whether there is a list in the text, or what else holds events.
+func (t *topLevel) holdsEvents() bool {
 	return t.logEvents.present || t.records.present || t.events.present || t.cloudTrailEvent != nil
 }
 
-// control says whether the text is CloudWatch Logs' own.
-func (t *top) control() bool {
-	return !t.single() && is(t.messageType, "CONTROL_MESSAGE") &&
+// holdsElements reports whether there is at least one element in a list, or what else holds an event.
+func (t *topLevel) holdsElements() bool { return t.elements() > 0 || t.cloudTrailEvent != nil }
+
+// lacksEvents reports whether the text says that there are events, and has no list of them.
+func (t *topLevel) lacksEvents() bool {
+	return !t.logEvents.present && is(t.messageType, "DATA_MESSAGE")
+}
+
+// isControl reports whether the text is CloudWatch Logs' own.
+func (t *topLevel) isControl() bool {
+	return !t.isEvent() && is(t.messageType, "CONTROL_MESSAGE") &&
 		!t.records.present && !t.events.present && t.cloudTrailEvent == nil
 }
 
-// readTop reads the top level of a text of any form into t. On an error t holds what stands before it, the
-// elements of a list that breaks included. More elements than maxEvents are an error; 0 means that no list
-// is looked for.
-func (r *reading) readTop(t *top, data []byte, maxEvents int) error {
+// read reads the top level of a text of any form. On an error t holds what stands before it, the elements of a list that
+// breaks included. More elements than maxEvents are an error; 0 means that no list is looked for.
+func (t *topLevel) read(data []byte, maxEvents int, exhaustive bool) error {
 	t.reset()
-	w := walker{data: data, exhaustive: r.exhaustive}
+	w := walker{data: data, exhaustive: exhaustive}
 	if w.peek() != '{' {
 		if _, err := w.value(); err != nil {
 			return err
@@ -130,7 +141,7 @@ func (r *reading) readTop(t *top, data []byte, maxEvents int) error {
 }
 
 // set takes note of a member.
-func (t *top) set(key, value []byte) {
+func (t *topLevel) set(key, value []byte) {
 	f := t.field(key)
 	switch {
 	case f == nil:
@@ -142,14 +153,14 @@ func (t *top) set(key, value []byte) {
 }
 
 // readList reads an array's elements.
-func (t *top) readList(w *walker, l *list, maxEvents int) error {
+func (t *topLevel) readList(w *walker, l *list, maxEvents int) error {
 	l.present = true
 	for started := false; ; started = true {
 		more, err := w.element(started)
 		if err != nil || !more {
 			return err
 		}
-		if t.size() == maxEvents {
+		if t.elements() == maxEvents {
 			return errTooMany
 		}
 		w.peek()
@@ -217,7 +228,7 @@ func (w *walker) find(member string) (found []byte, err error) {
 }
 
 // list gives the list that a member's name means, nil for any other name.
-func (t *top) list(key []byte) *list {
+func (t *topLevel) list(key []byte) *list {
 	switch {
 	case named(key, "logEvents"):
 		return &t.logEvents
@@ -230,7 +241,7 @@ func (t *top) list(key []byte) *list {
 }
 
 // field gives the field that a member's name means, nil for any other name.
-func (t *top) field(key []byte) *[]byte {
+func (t *topLevel) field(key []byte) *[]byte {
 	switch string(key) { // LookupEvents' capitals, before case is ignored
 	case "EventSource":
 		return &t.lookupSource
@@ -270,7 +281,7 @@ func (t *top) field(key []byte) *[]byte {
 	return nil
 }
 
-// named says whether a member's name means a field, by the rule of encoding/json. A letter's other case may
+// named reports whether a member's name means a field, by the rule of encoding/json. A letter's other case may
 // take more bytes (the Kelvin sign is a K), never fewer.
 func named(key []byte, field string) bool {
 	if len(key) < len(field) || key[0] < 0x80 && key[0]|0x20 != field[0]|0x20 {
@@ -281,7 +292,7 @@ func named(key []byte, field string) bool {
 
 func isString(value []byte) bool { return len(value) > 0 && value[0] == '"' }
 
-// is says whether a value is a string with this text.
+// is reports whether a value is a string with this text.
 func is(value []byte, text string) bool {
 	if !isString(value) || len(value) < len(text)+2 {
 		return false

@@ -1,4 +1,4 @@
-package pipeline
+package envelope
 
 import (
 	"encoding/json"
@@ -44,13 +44,13 @@ func TestAStringIsReadAsEncodingJSONReadsIt(t *testing.T) {
 // Events in strings share memory: none may see another's.
 func TestEventsInStringsDoNotMix(t *testing.T) {
 	long := withID(strings.Replace(rootEvent, "aws-cli/2", strings.Repeat("long", 500), 1), "long")
-	b, got := read(t, Config{}, logged(long, rootEvent, userEvent, long[:100], withID(rootEvent, "last")))
-	if got["root"] != 3 || got["not_root"] != 1 || got["undecodable"] != 1 {
+	b := read(t, Config{}, logged(long, rootEvent, userEvent, long[:100], withID(rootEvent, "last")))
+	if got := b.counts; got["root"] != 3 || got["not_root"] != 1 || got["undecodable"] != 1 {
 		t.Fatalf("results %v", got)
 	}
 	for i, want := range []string{"long", "root-1", "last"} {
-		if e := b.events[i]; e.id != want || e.EventID.Value != want || e.EventName.Value != "CreateUser" {
-			t.Errorf("event %d is %q %q, want %q", i, e.id, e.EventName.Value, want)
+		if e := b.roots[i]; e.EventID.Value != want || e.EventName.Value != "CreateUser" {
+			t.Errorf("event %d is %q %q, want %q", i, e.EventID.Value, e.EventName.Value, want)
 		}
 	}
 }

@@ -1,9 +1,8 @@
-package pipeline
+package envelope
 
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,24 +20,22 @@ type expander struct {
 	text []byte // the record's, until the next one is expanded
 }
 
-// expand fills text with what a record expands to, or with as much of it as there is before an error and the limit.
-//
-// Batches are decoded several at a time, but a text of more than maxKept waits until its batch is the first in the queue:
-// there is one such text at any time, whatever somebody sends.
-func (x *expander) expand(ctx context.Context, p *place, data []byte, limit int) error {
+// expand fills text with what a record expands to, or with as much of it as there is before an error and the limit. Before
+// the text takes more than KeptBytes it yields LargeText.
+func (x *expander) expand(data []byte, limit int, yield func(Unit) bool) error {
 	x.text = x.text[:0]
 	x.in.Reset(data)
 	if err := x.zip.Reset(&x.in); err != nil {
 		return fmt.Errorf("invalid gzip: %w", err)
 	}
-	size := promised(data, limit)
+	size, large := promised(data, limit), false
 	for {
 		if len(x.text) == cap(x.text) {
 			// What the trailer promises goes at once, or the buffer and the next larger one were held together.
 			size = max(size, min(2*len(x.text), limit+1), minText)
-			if size > maxKept {
-				if err := p.await(ctx); err != nil {
-					return err
+			if size > KeptBytes && !large {
+				if large = true; !yield(Unit{Kind: LargeText}) {
+					return errLeft
 				}
 			}
 			x.text = append(make([]byte, 0, size), x.text...)

@@ -1,4 +1,4 @@
-package pipeline
+package envelope
 
 import (
 	"bytes"
@@ -98,7 +98,7 @@ func TestASingleEventIsJudgedAsEncodingJSONReadsIt(t *testing.T) {
 			data = append(append(bytes.Clone(data[:at]), pieces[rng.IntN(len(pieces))]...), data[at:]...)
 		}
 		want := oracle(data)
-		if _, got := read(t, Config{}, string(data)); len(got) != 1 || got[want] != 1 {
+		if got := read(t, Config{}, string(data)).counts; len(got) != 1 || got[want] != 1 {
 			t.Fatalf("results %v, want one %s: %q", got, want, data)
 		}
 	}
