@@ -42,6 +42,7 @@ type Batch struct {
 	events     []event      // set by decode, thinned out by filter, judged by classify
 	size       int          // bytes of these events' texts
 	counts     resultCounts // what has ended on the way, added to the metrics by emit
+	aggregated int          // of the not_cloudtrail ones, CloudTrail's aggregated events
 	bytes      int          // sum of the records' sizes, as received
 	broken     []error      // why units are undecodable: the first of each record
 	heartbeats []heartbeat  // those found, shown by emit
@@ -73,6 +74,9 @@ func (b *Batch) Events() map[string]int {
 // Broken says why units of the batch are undecodable, in their order; of many in one record the first ones
 // speak for all. It is for Done to ask.
 func (b *Batch) Broken() []error { return b.broken }
+
+// Aggregated is how many of the events that are not CloudTrail's calls are its aggregated events. It is for Done to ask.
+func (b *Batch) Aggregated() int { return b.aggregated }
 
 // Record is one record of the source as it was received.
 type Record struct {

@@ -18,9 +18,10 @@ import (
 // decoder is the first stage: it pulls the units out of each record (package envelope knows the forms), counts them, and
 // hands the events on.
 type decoder struct {
-	cfg      envelope.Config
-	log      *slog.Logger
-	decoders sync.Pool // of *envelope.Decoder
+	cfg        envelope.Config
+	log        *slog.Logger
+	decoders   sync.Pool // of *envelope.Decoder
+	aggregated sync.Once // the first aggregated event is logged
 }
 
 func newDecoder(cfg *Config) *decoder {
@@ -84,6 +85,13 @@ func (d *decoder) record(ctx context.Context, b *Batch, rec *Record, units *enve
 			b.counts[resultNotRoot] += u.Events
 		case envelope.NotCloudTrail:
 			b.counts[resultNotCloudTrail] += u.Events
+		case envelope.Aggregated:
+			b.counts[resultNotCloudTrail] += u.Events
+			b.aggregated += u.Events
+			d.aggregated.Do(func() {
+				d.log.Info("aggregated data events arrive: they sum calls up, are no calls, and are counted as not_cloudtrail (this is logged once)",
+					"shard_id", b.ShardID, "sequence_number", rec.SequenceNumber, "file", b.File)
+			})
 		}
 	}
 }

@@ -280,3 +280,18 @@ func (s oneBatch) Run(ctx context.Context, submit func(context.Context, *Batch) 
 	<-done
 	return nil
 }
+
+func TestAggregatedEventsAreLoggedOnce(t *testing.T) {
+	const aggregated = `{"eventId":"1","eventCategory":"Aggregated","eventType":"AwsAggregatedEvent","eventSource":"s3.amazonaws.com"}`
+	var out bytes.Buffer
+	r := newRig(t, Config{Sinks: []Sink{new(kept)}, Logger: slog.New(slog.NewJSONHandler(&out, nil))})
+	if err := r.Run(t.Context(), batches{batch(inFile(aggregated, aggregated), aggregated), batch(viaEventBridge(aggregated))}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"not_cloudtrail": 4}, r.events()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if s := out.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, `"level":"INFO"`) || !strings.Contains(s, "aggregated data events arrive") {
+		t.Errorf("logged %s", s)
+	}
+}

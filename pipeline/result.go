@@ -5,7 +5,7 @@ type result uint8
 
 const (
 	resultRoot          result = iota // a root call, judged and shown
-	resultNotRoot                     // a CloudTrail event by anybody else, or without an identity
+	resultNotRoot                     // a CloudTrail event by anybody else, or of a kind that names nobody
 	resultNotCloudTrail               // valid JSON that is no CloudTrail event
 	resultHeartbeat                   // a Scheduled Event: proof that the way from EventBridge is open
 	resultForeignSource               // says that it comes from CloudTrail, and was put on the bus by somebody else

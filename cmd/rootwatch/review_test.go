@@ -70,6 +70,9 @@ func TestReview(t *testing.T) {
 	}
 	const user = `{"eventVersion":"1.11","userIdentity":{"type":"IAMUser"},"eventSource":"ec2.amazonaws.com","eventName":"RunInstances","eventID":"other"}`
 	other, mixed, empty := file("other.json", user), file("mixed.json", user+"\n{}\n"), file("empty.json", "")
+	lost := file("lost.json", `{"Records":[{"eventSource":"iam.amazonaws.com","eventName":"CreateUser","eventID":"lost"}]}`)
+	notification := file("notification.json", `{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","userIdentity":{"principalId":"AWS:A"}}]}`)
+	aggregated := file("aggregated.json", `{"Records":[{"eventId":"1","eventCategory":"Aggregated","eventType":"AwsAggregatedEvent","eventSource":"s3.amazonaws.com"}]}`)
 	harmless := filepath.Join(folder, "AWSLogs/111122223333/CloudTrail/eu-west-1")
 	for _, c := range []struct {
 		name string
@@ -111,6 +114,9 @@ func TestReview(t *testing.T) {
 		{name: "an empty file, named", args: []string{empty}, code: 1, err: "empty: nothing to judge"},
 		{name: "what is left out is told with its reason", args: []string{folder}, ids: "service key late", err: "AWSLogs/README.txt: left out: not JSON"},
 		{name: "values that are something else", args: []string{mixed}, err: "1 value in it is not CloudTrail's, and is not judged"},
+		{name: "an event that has lost its identity", args: []string{lost}, code: 1, err: "lost.json: no userIdentity: who called cannot be judged, in the value that begins at byte 12 of the text (line 1)"},
+		{name: "a notification that is no log", args: []string{notification}, code: 1, err: "notification.json: not CloudTrail: JSON, but no event of CloudTrail's in it"},
+		{name: "aggregated events", args: []string{aggregated}, err: "aggregated.json: 1 aggregated event in it sums up data events"},
 		{name: "standard input twice", args: []string{"-", "-"}, code: 2, err: "only once"},
 		{name: "an empty path", args: []string{""}, code: 2, err: "a path is empty"},
 	} {

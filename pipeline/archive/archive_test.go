@@ -248,6 +248,11 @@ func TestFormsThatHoldNoEvent(t *testing.T) {
 		{name: "settings in sections", text: "[core]\n\tbare = false\n", alien: "not JSON"},
 		{name: "a template", text: "{{ .Values }}\n", alien: "not JSON"},
 		{name: "a table with quotes", text: "\"a\",\"b\"\n", alien: "not JSON"},
+		{name: "an S3 notification", text: `{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","userIdentity":{"principalId":"AWS:A"},"s3":{}}]}`, alien: "JSON, but no event of CloudTrail's in it"},
+		{name: "what invokes a Lambda function", text: `{"Records":[{"eventSource":"aws:kinesis","eventName":"aws:kinesis:record","kinesis":{"data":"e30="}}]}`, alien: "JSON, but no event of CloudTrail's in it"},
+		{name: "a notification that names a user", text: `{"Records":[{"eventSource":"aws:s3","eventName":"x","userIdentity":{"type":"IAMUser"}}]}`, alien: "JSON, but no event of CloudTrail's in it"},
+		{name: "events without an identity", text: inFile(`{"eventSource":"a","eventName":"b"}`), problem: "no userIdentity: who called cannot be judged"},
+		{name: "events with an empty identity", text: lines(`{"eventSource":"a","eventName":"b","userIdentity":{}}`), problem: "no userIdentity: who called cannot be judged"},
 		{name: "a list that breaks", text: "[", problem: "truncated"},
 		{name: "every line broken", text: strings.Repeat("{\"a\":}\n", 5000), problem: "invalid JSON"},
 		{name: "UTF-16", text: "\xff\xfe{\x00}\x00", problem: "UTF-16"},
@@ -276,6 +281,42 @@ func TestFormsThatHoldNoEvent(t *testing.T) {
 			}
 			if (len(named.Problems) == 1) != (c.alien+c.problem != "") {
 				t.Errorf("problems when named: %v", named.Problems)
+			}
+		})
+	}
+}
+
+// A trail that aggregates data events writes them where its log files are: no call is missing there, and no file is damaged.
+func TestAggregatedEventsAreToldOnceAFile(t *testing.T) {
+	const summary = `{"eventVersion":"1.0","accountId":"111122223333","eventId":"1","eventCategory":"Aggregated","eventType":"AwsAggregatedEvent","eventSource":"s3.amazonaws.com","summary":{}}`
+	const notification = `{"eventSource":"aws:s3","eventName":"ObjectCreated:Put"}`
+	folder := filepath.Join(t.TempDir(), "AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/02")
+	for name, c := range map[string]struct {
+		text    string
+		mixed   string
+		problem string
+	}{
+		"one alone":              {inFile(summary), "1 aggregated event in it sums up data events: it is no call, and is not judged", ""},
+		"several":                {inFile(summary, summary, summary), "3 aggregated events in it sum up data events: they are no calls, and are not judged", ""},
+		"beside a call":          {inFile(event("IAMUser", "u"), summary), "1 aggregated event in it sums up data events: it is no call, and is not judged", ""},
+		"beside something else":  {inFile(event("IAMUser", "u"), summary, `{}`), "1 value in it is not CloudTrail's, and is not judged; 1 aggregated event in it sums up data events: it is no call, and is not judged", ""},
+		"beside a notification":  {inFile(summary, notification), "", "JSON, but no event of CloudTrail's in it"},
+		"beside a broken record": {inFile(summary, `{"eventSource":"a","eventName":"b"}`), "", "no userIdentity"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := write(t, filepath.Join(folder, name), "a.json", c.text)
+			for _, paths := range [][]string{{path}, {filepath.Dir(path)}} {
+				_, got := reviewed(t, Config{Paths: paths})
+				var mixed []Problem
+				if c.mixed != "" {
+					mixed = []Problem{{File: path, Reason: c.mixed}}
+				}
+				if diff := cmp.Diff(mixed, got.Mixed); diff != "" {
+					t.Error(diff)
+				}
+				if c.problem == "" && len(got.Problems)+len(got.NotCloudTrail) > 0 || c.problem != "" && (len(got.Problems) != 1 || !strings.Contains(got.Problems[0].Reason, c.problem)) {
+					t.Errorf("problems %v, left out %v; want %q", got.Problems, got.NotCloudTrail, c.problem)
+				}
 			}
 		})
 	}

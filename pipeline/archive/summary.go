@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -13,7 +14,7 @@ type Summary struct {
 	Digests        int            // CloudTrail's digest files, recognised by their content
 	NotCloudTrail  []Problem      // files in folders that are something else; standard input without anything in it
 	NotFiles       []Problem      // pipes, devices and sockets in folders: left out
-	Mixed          []Problem      // files that hold values that are not CloudTrail's, beside others
+	Mixed          []Problem      // files that hold values that are not judged: those of others beside CloudTrail's, and aggregated events
 	Problems       []Problem      // what could not be read, or not to its end; files that are something else and must not be
 	FoldersSkipped int            // ruled out by the selection
 	DigestFolders  int            // skipped unread
@@ -102,11 +103,12 @@ type file struct {
 	digest bool   // likewise
 	sought bool   // likewise: Config.Seek stands in its text
 
-	mu      sync.Mutex     // guards what follows
-	pending int            // batches that are not done, and 1 until the last is submitted
-	events  map[string]int // what the units ended as
-	read    faults         // what the reader found to be wrong
-	decoded faults         // what the decoder found to be wrong
+	mu         sync.Mutex     // guards what follows
+	pending    int            // batches that are not done, and 1 until the last is submitted
+	events     map[string]int // what the units ended as
+	aggregated int            // of those that are not CloudTrail's calls, its aggregated events
+	read       faults         // what the reader found to be wrong
+	decoded    faults         // what the decoder found to be wrong
 }
 
 // faults are counted, and the first speaks for all: a large file may be wrong in every line.
@@ -148,6 +150,7 @@ func (f *file) add(b cut) {
 	for result, n := range b.Events() {
 		f.events[result] += n
 	}
+	f.aggregated += b.Aggregated()
 	for _, err := range b.Broken() {
 		if f.decoded.first == nil {
 			err = fmt.Errorf("%w, in %s", err, b.broken())
@@ -180,7 +183,7 @@ func (s *summary) add(f *file) {
 		units += n
 	}
 	others := f.events["not_cloudtrail"]
-	if others > 0 && others == units {
+	if others > f.aggregated && others == units {
 		f.alien = alienJSON
 	}
 	if f.sought {
@@ -211,7 +214,7 @@ func (s *summary) add(f *file) {
 	case f.alien != "":
 		s.aliens = append(s.aliens, placed{f.position, Problem{f.path, f.alien, 0}})
 	case others > 0:
-		s.mixed = append(s.mixed, placed{f.position, Problem{f.path, mixture(others), 0}})
+		s.mixed = append(s.mixed, placed{f.position, Problem{f.path, mixture(others-f.aggregated, f.aggregated), 0}})
 	}
 }
 
@@ -224,9 +227,22 @@ const (
 	nothing    = "empty: nothing to judge"
 )
 
-func mixture(others int) string {
-	if others == 1 {
-		return "1 value in it is not CloudTrail's, and is not judged"
+// mixture says what stands in a file that holds no calls: aggregated events (package envelope), and others.
+func mixture(others, aggregated int) string {
+	var parts []string
+	switch others {
+	case 0:
+	case 1:
+		parts = append(parts, "1 value in it is not CloudTrail's, and is not judged")
+	default:
+		parts = append(parts, fmt.Sprintf("%d values in it are not CloudTrail's, and are not judged", others))
 	}
-	return fmt.Sprintf("%d values in it are not CloudTrail's, and are not judged", others)
+	switch aggregated {
+	case 0:
+	case 1:
+		parts = append(parts, "1 aggregated event in it sums up data events: it is no call, and is not judged")
+	default:
+		parts = append(parts, fmt.Sprintf("%d aggregated events in it sum up data events: they are no calls, and are not judged", aggregated))
+	}
+	return strings.Join(parts, "; ")
 }

@@ -31,6 +31,8 @@ const (
 	NotRoot
 	// NotCloudTrail is valid JSON that is no CloudTrail event.
 	NotCloudTrail
+	// Aggregated is one of CloudTrail's aggregated events: it sums up data events, and is the record of no call.
+	Aggregated
 	// Heartbeat is a Scheduled Event of EventBridge's: Region, and Time, which is zero if it cannot be read.
 	Heartbeat
 	// ForeignSource is an event in an EventBridge envelope whose source may not speak for CloudTrail: Source, DetailType
@@ -45,7 +47,7 @@ const (
 )
 
 func (k Kind) String() string {
-	return [kinds]string{"event", "not root", "not CloudTrail", "heartbeat", "foreign source", "undecodable", "large text"}[k]
+	return [kinds]string{"event", "not root", "not CloudTrail", "aggregated", "heartbeat", "foreign source", "undecodable", "large text"}[k]
 }
 
 // Unit is one thing in a record. Which fields are set depends on its kind.
@@ -78,9 +80,10 @@ type Decoder struct {
 	exhaustive bool // do without the scanner: what it is compared with
 
 	expander
-	unquoted         []byte   // the event that stood in a string
-	document, listed topLevel // of the record, and of one event of it
-	owner            string   // the account whose logs a CloudWatch Logs payload carries
+	unquoted []byte // the event that stood in a string
+	// The top levels of the record, of one element of its lists, and of the detail in an EventBridge envelope.
+	document, listed, detail topLevel
+	owner                    string // the account whose logs a CloudWatch Logs payload carries
 }
 
 // New returns a decoder.
@@ -93,6 +96,7 @@ const KeptBytes = 4 << 20
 func (d *Decoder) Release() {
 	d.document.reset()
 	d.listed.reset()
+	d.detail.reset()
 	d.owner = ""
 	if cap(d.unquoted) > KeptBytes {
 		d.unquoted = nil
@@ -125,17 +129,6 @@ func (d *Decoder) record(data []byte, inFile bool, yield func(Unit) bool) {
 // undecodable is the unit of a broken text.
 func undecodable(text []byte, err error) Unit {
 	return Unit{Kind: Undecodable, Events: 1, Text: text, Err: err}
-}
-
-// maxEvent bounds what one event may hold in memory. CloudTrail's have 256 KB at most, EventBridge's entries 1 MB.
-const maxEvent = 4 << 20
-
-// event is the unit of one CloudTrail event; account is the envelope's.
-func event(text []byte, account string) Unit {
-	if len(text) > maxEvent {
-		return undecodable(text, errTooLong)
-	}
-	return Unit{Kind: Event, Events: 1, Text: text, Account: account}
 }
 
 // surelyNotRoot reports whether a text is exactly one CloudTrail event, bare or in AWS's own EventBridge envelope,

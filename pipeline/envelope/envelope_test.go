@@ -62,7 +62,7 @@ func readBy(t testing.TB, d *Decoder, data []byte, inFile bool) *found {
 		case LargeText:
 		case NotRoot:
 			f.counts["not_root"] += u.Events
-		case NotCloudTrail:
+		case NotCloudTrail, Aggregated:
 			f.counts["not_cloudtrail"]++
 		case Heartbeat:
 			f.counts["heartbeat"]++
@@ -106,8 +106,8 @@ func TestWhatEachRecordCountsAs(t *testing.T) {
 		{"console sign-in in the other spelling", wrapped(`"aws.signin"`, `"AWS Console Signin via CloudTrail"`, rootEvent), one("root")},
 		{"a detail-type that AWS has yet to invent", wrapped(`"aws.new"`, `"AWS Something via CloudTrail"`, rootEvent), one("root")},
 		{"an insight has no identity", wrapped(`"aws.cloudtrail"`, `"AWS Insight via CloudTrail"`, `{"eventType":"AwsCloudTrailInsight","eventCategory":"Insight"}`), one("not_root")},
-		{"an empty detail has no identity", viaEventBridge(`{}`), one("not_root")},
-		{"identity null", viaEventBridge(`{"eventSource":"a","eventName":"b","userIdentity":null}`), one("not_root")},
+		{"an empty detail has no identity", viaEventBridge(`{}`), one("undecodable")},
+		{"identity null", viaEventBridge(`{"eventSource":"a","eventName":"b","userIdentity":null}`), one("undecodable")},
 		{"another detail-type of AWS", wrapped(`"aws.ec2"`, `"EC2 Instance State-change Notification"`, `{}`), one("not_cloudtrail")},
 		{"via CloudTrail not at the end", wrapped(`"aws.ec2"`, `"AWS API Call via CloudTrail "`, rootEvent), one("not_cloudtrail")},
 		{"a detail-type that is a number", wrapped(`"aws.ec2"`, `7`, rootEvent), one("not_cloudtrail")},
@@ -153,7 +153,7 @@ func TestWhatEachRecordCountsAs(t *testing.T) {
 		{"a bare event by root", rootEvent, one("root")},
 		{"a bare event by a user", userEvent, one("not_root")},
 		{"a bare event by the arn of a root", `{"eventSource":"a","eventName":"b","userIdentity":{"arn":"arn:aws:iam::111122223333:root"}}`, one("root")},
-		{"a bare event without an identity", `{"eventSource":"a","eventName":"b"}`, one("not_root")},
+		{"a bare event without an identity", `{"eventSource":"a","eventName":"b"}`, one("undecodable")},
 		{"a bare event with names in capitals", strings.NewReplacer(`"eventSource"`, `"EventSource"`, `"eventName"`, `"EventName"`).Replace(rootEvent), one("root")},
 		{"detail-type null is no detail-type", strings.Replace(rootEvent, "{", `{"detail-type":null,`, 1), one("root")},
 		{"lists inside a bare event are not looked at", strings.Replace(userEvent, "{", `{"Records":[`+rootEvent+`],"logEvents":[],`, 1), one("not_root")},

@@ -16,12 +16,12 @@ import (
 //	LookupEvents answer      {"Events":[{"CloudTrailEvent":"event"},…]}, and one element of it alone
 //
 // each of them as it is or gzipped. An event in a list is bare or in an EventBridge envelope; lists are not
-// looked for inside lists. Insight events, which have no identity, may stand wherever an event may.
+// looked for inside lists. Insight events and aggregated events may stand wherever an event may. See judge.go for what an
+// event must say.
 
 var (
 	errEmpty     = errors.New("empty record")
 	errTooMany   = errors.New("limit exceeded: more events in one record than allowed")
-	errTooLong   = errors.New("limit exceeded: an event of more than 4 MiB, sixteen times what CloudTrail makes")
 	errNoDetail  = errors.New("the envelope's detail is not an object")
 	errNoEvents  = errors.New("a DATA_MESSAGE without a list of logEvents")
 	errNoMessage = errors.New("the log event's message is not a string")
@@ -47,9 +47,9 @@ func (d *Decoder) readDocument(data []byte, broken error, inFile bool, yield fun
 		if !yield(d.eventBridge(t)) {
 			return
 		}
-	case err == nil && (t.isEvent() || inFile && t.identity != nil && !t.holdsEvents()):
+	case err == nil && (t.isEvent() || t.isAggregated() || inFile && t.identity != nil && !t.holdsEvents()):
 		// What comes out of a log file stood in a list there: see readListed.
-		if !yield(event(data, d.owner)) {
+		if !yield(event(data, t, "")) {
 			return
 		}
 	case err == nil && t.isControl(): // CloudWatch Logs tries whether the stream can be reached
@@ -161,8 +161,8 @@ func (d *Decoder) readListed(text []byte) Unit {
 		return undecodable(text, err)
 	case t.isEventBridge():
 		return d.eventBridge(t)
-	case t.isEvent(), t.identity != nil:
-		return event(text, d.owner)
+	case t.isEvent(), t.isAggregated(), t.identity != nil:
+		return event(text, t, d.owner)
 	}
 	return Unit{Kind: NotCloudTrail, Events: 1}
 }
@@ -187,5 +187,8 @@ func (d *Decoder) eventBridge(t *topLevel) Unit {
 	case account == "":
 		account = d.owner
 	}
-	return event(t.detail, account)
+	if err := d.detail.read(t.detail, 0, d.exhaustive); err != nil {
+		return undecodable(t.detail, err)
+	}
+	return detail(t.detail, &d.detail, account)
 }

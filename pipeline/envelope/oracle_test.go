@@ -3,7 +3,10 @@ package envelope
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +40,8 @@ func oracle(data []byte) string {
 		return "not_cloudtrail"
 	}
 	record := data
+	category, _ := str(d.EventCategory)
+	eventType, _ := str(d.EventType)
 	if d.DetailType != nil && string(d.DetailType) != "null" {
 		detailType, _ := str(d.DetailType)
 		source, _ := str(d.Source)
@@ -52,22 +57,51 @@ func oracle(data []byte) string {
 		}
 		record = d.Detail
 	} else {
-		_, source := str(d.EventSource)
-		_, name := str(d.EventName)
-		category, _ := str(d.EventCategory)
-		eventType, _ := str(d.EventType)
-		if !(source && name) && category != "Insight" && eventType != "AwsCloudTrailInsight" {
+		source, hasSource := str(d.EventSource)
+		_, hasName := str(d.EventName)
+		switch {
+		case !(hasSource && hasName) && category != "Insight" && eventType != "AwsCloudTrailInsight":
+			return "not_cloudtrail"
+		case strings.HasPrefix(source, "aws:"):
 			return "not_cloudtrail"
 		}
 	}
+	var kind struct{ EventName, EventType, EventCategory any }
+	if err := json.Unmarshal(record, &kind); err != nil {
+		return "undecodable"
+	}
+	_, hasName := kind.EventName.(string)
+	var identity struct{ UserIdentity map[string]any }
+	_ = json.Unmarshal(record, &identity) // of a wrong type: refused below
 	var e classify.Event
 	switch {
 	case json.Unmarshal(record, &e) != nil:
 		return "undecodable"
 	case classify.IsRoot(&e):
 		return "root"
+	case !reflect.ValueOf(e.UserIdentity).IsZero(), speaks(identity.UserIdentity):
+		return "not_root"
+	case (kind.EventCategory == "Aggregated" || kind.EventType == "AwsAggregatedEvent") && !hasName:
+		return "not_cloudtrail"
+	case kind.EventCategory == "Insight", kind.EventType == "AwsCloudTrailInsight", kind.EventType == "AwsServiceEvent":
+		return "not_root"
 	}
-	return "not_root"
+	return "undecodable"
+}
+
+// speaks reports whether there is anything but null, "" and what holds nothing else.
+func speaks(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case string:
+		return v != ""
+	case map[string]any:
+		return slices.ContainsFunc(slices.Collect(maps.Values(v)), speaks)
+	case []any:
+		return slices.ContainsFunc(v, speaks)
+	}
+	return true
 }
 
 // pieces are what the events are disturbed with.
@@ -78,13 +112,15 @@ var pieces = []string{
 	`"detail-type":"AWS API Call via CloudTrail",`, `"detail-type":"",`, `"detail-type":null,`,
 	`"source":"aws.s3",`, `"source":"evil",`, `"ſource":"evil",`, `"source":"aws.partner/x",`, `"source":"aws. x",`,
 	`"eventSource":"x",`, `"eventName":7,`, `"eventName":null,`, `"eventCategory":"Insight",`, `"eventCategory":null,`,
+	`"userIdentity":{},`, `"userIdentity":null,`, `"eventSource":"aws:s3",`, `"eventType":"AwsServiceEvent",`, `"eventType":"AwsAggregatedEvent",`,
+	`"eventCategory":"Aggregated",`,
 	`{`, `}`, `[`, `]`, `"`, `\`, `,`, `:`, ` `, "\n", "\x00", "\xff", `\u`, `0`, `-`, `1e9`, `.`,
 	`true`, `null`, `{}`, `[]`, `""`, "\xed\xa0\x80", `\ud800`,
 }
 
 func TestASingleEventIsJudgedAsEncodingJSONReadsIt(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
-	bases := []string{rootEvent, userEvent, viaEventBridge(rootEvent), viaEventBridge(userEvent), insight}
+	bases := []string{rootEvent, userEvent, viaEventBridge(rootEvent), viaEventBridge(userEvent), insight, aggregated, viaEventBridge(aggregated), lost, viaEventBridge(lost)}
 	stop := time.Now().Add(time.Second)
 	for n := 0; n < 300 || time.Now().Before(stop); n++ {
 		data := []byte(bases[rng.IntN(len(bases))])

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
 
 	"rootwatch/pipeline/scan"
@@ -145,6 +146,8 @@ func (t *topLevel) set(key, value []byte) {
 	f := t.field(key)
 	switch {
 	case f == nil:
+	case f == &t.identity && *f != nil && saysNothing(value):
+		// encoding/json adds what the second object says to the first.
 	case string(value) != "null":
 		*f = value
 	case f != &t.identity:
@@ -298,6 +301,14 @@ func is(value []byte, text string) bool {
 		return false
 	}
 	return string(value[1:len(value)-1]) == text || bytes.IndexByte(value, '\\') >= 0 && textOr(value) == text
+}
+
+// begins reports whether a value is a string that begins with this text.
+func begins(value []byte, text string) bool {
+	if !isString(value) {
+		return false
+	}
+	return bytes.HasPrefix(value[1:], []byte(text)) || bytes.IndexByte(value, '\\') >= 0 && strings.HasPrefix(textOr(value), text)
 }
 
 // textOr is a string's value, "" for anything else.

@@ -14,6 +14,8 @@ var pieces = []string{
 	`"userIdentity":{"type":"Root"},`, `"userIdentity":{"type":"AssumedRole"},`, `"USERIDENTITY":null,`, `"userIdentity":[],`,
 	`"detail":{"userIdentity":{"type":"Root"}},`, `"detail-type":"AWS API Call via CloudTrail",`, `"detail-type":"",`, `"Detail":{},`,
 	`"source":"aws.s3",`, `"source":"evil",`, `"ſource":"evil",`, `"eventSource":"x",`, `"eventName":7,`, `"Records":[],`, `"messageType":"DATA_MESSAGE",`,
+	`"userIdentity":{},`, `"userIdentity":null,`, `"eventSource":"aws:s3",`, `"eventSource":"aws\u003as3",`, `"type":"",`,
+	`"eventType":"AwsServiceEvent",`, `"eventCategory":"Aggregated",`,
 	`{`, `}`, `[`, `]`, `"`, `\`, `,`, `:`, ` `, "\n", "\x00", "\x1f", "\xff", "é", `\u`, `\u00e9`, `\"`, `\ud800`, `0`, `-`, `1e9`, `.`, `true`, `null`, `{}`, `[]`, `""`,
 	`{"a":`, `[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[`, `"0123456789abcdef"`,
 }

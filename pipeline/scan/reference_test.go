@@ -62,6 +62,8 @@ func byRoot(data []byte) (bool, error) {
 		}
 	} else if plainText(doc.EventSource) == "" || plainText(doc.EventName) == "" {
 		return false, errors.New("no CloudTrail record")
+	} else if strings.HasPrefix(plainText(doc.EventSource), "aws:") {
+		return false, errors.New("another service's notification")
 	}
 	var ev classify.Event
 	if err := json.Unmarshal(record, &ev); err != nil {

@@ -7,7 +7,7 @@ import (
 	"rootwatch/classify"
 )
 
-// watched says which watched member a plain name is, 0 if none. A name that encoding/json would take for a
+// watched returns which watched member a plain name is, 0 if none. A name that encoding/json would take for a
 // watched one though it is spelled in another case makes the value unsure.
 func (w *walk) watched(name []byte, at level) members {
 	if len(name) < 4 {
@@ -62,7 +62,7 @@ func (w *walk) spelled(name []byte, like string, member members) members {
 	return 0
 }
 
-// FromAWS says whether an envelope's source is a service of AWS: "aws." and a service's name, which PutEvents refuses to
+// FromAWS reports whether an envelope's source is a service of AWS: "aws." and a service's name, which PutEvents refuses to
 // everybody else (EventBridge API Reference, PutEventsRequestEntry). Sources of partners ("aws.partner/example.com/…") begin
 // in the same way, and what they send is the partner's.
 func FromAWS[T string | []byte](source T) bool {
@@ -82,7 +82,7 @@ func FromAWS[T string | []byte](source T) bool {
 		len(service) > len(partner) && service[len(partner)] != '.'
 }
 
-// expected says whether a watched member has a value that belongs to an event that root did not make.
+// expected reports whether a watched member has a value that belongs to an event that root did not make.
 func expected(member members, value []byte) bool {
 	if len(value) < len(`"x"`) || value[0] != '"' || bytes.IndexByte(value, '\\') >= 0 {
 		return false // not a string, an empty one, or one that is spelled with escapes
@@ -93,7 +93,9 @@ func expected(member members, value []byte) bool {
 		return bytes.HasSuffix(value, []byte(" via CloudTrail"))
 	case source:
 		return FromAWS(value)
-	case eventSource, eventName:
+	case eventSource:
+		return !bytes.HasPrefix(value, []byte("aws:")) // a notification of another service's, in CloudTrail's shape
+	case eventName:
 		return true
 	case identityType:
 		// A text of 32 bytes is converted on the stack, and no type that AWS documents is nearly as long.
