@@ -57,7 +57,7 @@ func BenchmarkPipeline(b *testing.B) {
 					rounds++
 					for i, records := range c.batches {
 						open.Add(1)
-						if err := submit(ctx, &Batch{ShardID: fmt.Sprint(i), Records: records, Done: open.Done}); err != nil {
+						if err := submit(ctx, &Batch{ShardID: fmt.Sprint(i), Records: records, Done: func(Outcome) { open.Done() }}); err != nil {
 							return err
 						}
 					}
@@ -106,7 +106,7 @@ func BenchmarkDecodeAndFilter(b *testing.B) {
 			cfg := &Config{Logger: slog.New(slog.DiscardHandler)}
 			cfg.setDefaults()
 			decode, filter := newDecoder(cfg), &rootFilter{log: cfg.Logger}
-			batch := &Batch{Records: make([]Record, len(c.records))}
+			batch := &work{Batch: &Batch{Records: make([]Record, len(c.records))}}
 			size := 0
 			for i, data := range c.records {
 				batch.Records[i].Data = data
@@ -115,12 +115,12 @@ func BenchmarkDecodeAndFilter(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				batch.counts = resultCounts{}
+				batch.outcome = Outcome{}
 				if decode.process(context.Background(), batch) != nil || filter.process(context.Background(), batch) != nil {
 					b.Fatal("not processed")
 				}
 			}
-			if n := batch.counts[resultNotRoot]; n != c.events {
+			if n := batch.outcome.Events[ResultNotRoot]; n != c.events {
 				b.Fatalf("%d events were not root's, want %d", n, c.events)
 			}
 		})

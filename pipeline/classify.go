@@ -12,25 +12,26 @@ type classifier struct {
 	log *slog.Logger
 }
 
-func (s *classifier) process(_ context.Context, b *Batch) error {
-	judged := b.events[:0]
-	for _, e := range b.events {
+func (s *classifier) process(_ context.Context, w *work) error {
+	judged := w.events[:0]
+	for _, e := range w.events {
+		record := &w.Records[e.record]
 		judge := func() {
 			e.finding = &Finding{
 				Finding:        classify.Classify(e.Event),
 				Event:          e.Event,
 				ID:             e.id,
-				ShardID:        b.ShardID,
-				SequenceNumber: e.record.SequenceNumber,
-				File:           b.File,
-				Arrival:        e.record.Arrival,
+				ShardID:        w.ShardID,
+				SequenceNumber: record.SequenceNumber,
+				File:           w.File,
+				Arrival:        record.Arrival,
 			}
 		}
-		if guard(s.log, b, &e, judge) {
+		if guard(s.log, w, &e, judge) {
 			judged = append(judged, e)
 		}
 	}
-	clear(b.events[len(judged):])
-	b.events = judged
+	clear(w.events[len(judged):])
+	w.events = judged
 	return nil
 }

@@ -21,7 +21,7 @@ type decoder struct {
 	cfg        envelope.Config
 	log        *slog.Logger
 	decoders   sync.Pool // of *envelope.Decoder
-	aggregated sync.Once // the first aggregated event is logged
+	aggregates sync.Once // the first aggregated event is logged
 }
 
 func newDecoder(cfg *Config) *decoder {
@@ -31,7 +31,7 @@ func newDecoder(cfg *Config) *decoder {
 	}
 }
 
-func (d *decoder) process(ctx context.Context, b *Batch) error {
+func (d *decoder) process(ctx context.Context, w *work) error {
 	units, _ := d.decoders.Get().(*envelope.Decoder)
 	if units == nil {
 		units = envelope.New(d.cfg)
@@ -40,31 +40,31 @@ func (d *decoder) process(ctx context.Context, b *Batch) error {
 		units.Release()
 		d.decoders.Put(units)
 	}()
-	b.counts[resultNotRoot] += b.NotRoot
-	for i := range b.Records {
+	w.outcome.Events[ResultNotRoot] += w.NotRoot
+	for i := range w.Records {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		d.record(ctx, b, &b.Records[i], units)
+		d.record(ctx, w, i, units)
 	}
 	return ctx.Err()
 }
 
 // record decodes one record. A panic is a fault of ours that these bytes brought out: they count as undecodable, and what was
 // found before is judged. When ctx ends the rest is left: the batch goes no further.
-func (d *decoder) record(ctx context.Context, b *Batch, rec *Record, units *envelope.Decoder) {
-	b.bytes += len(rec.Data)
-	r := reading{decoder: d, batch: b, record: rec}
+func (d *decoder) record(ctx context.Context, w *work, index int, units *envelope.Decoder) {
+	r := reading{decoder: d, work: w, index: index, record: &w.Records[index]}
 	defer func() {
 		if p := recover(); p != nil {
-			r.undecodable(rec.Data, panicked(p))
+			r.undecodable(nil, panicked(p))
 		}
 		r.sumUp()
 	}()
-	for u := range units.Units(rec.Data, b.File != "") {
+	counts := &w.outcome.Events
+	for u := range units.Units(r.record.Data, w.File != "") {
 		switch u.Kind {
 		case envelope.LargeText:
-			if b.place.await(ctx) != nil {
+			if w.slot.await(ctx) != nil {
 				return
 			}
 		case envelope.Event:
@@ -72,26 +72,21 @@ func (d *decoder) record(ctx context.Context, b *Batch, rec *Record, units *enve
 				return
 			}
 			r.event(ctx, u)
-		case envelope.Undecodable:
-			r.undecodable(u.Text, u.Err)
+		case envelope.NotRoot:
+			counts[ResultNotRoot] += u.Events
+		case envelope.NotCloudTrail:
+			counts[ResultNotCloudTrail]++
+		case envelope.Aggregated:
+			r.aggregated()
+		case envelope.Heartbeat:
+			counts[ResultHeartbeat]++
+			if !u.Time.IsZero() {
+				w.heartbeats = append(w.heartbeats, heartbeat{u.Region, u.Time})
+			}
 		case envelope.ForeignSource:
 			r.foreignSource(u)
-		case envelope.Heartbeat:
-			b.counts[resultHeartbeat]++
-			if !u.Time.IsZero() {
-				b.heartbeats = append(b.heartbeats, heartbeat{u.Region, u.Time})
-			}
-		case envelope.NotRoot:
-			b.counts[resultNotRoot] += u.Events
-		case envelope.NotCloudTrail:
-			b.counts[resultNotCloudTrail] += u.Events
-		case envelope.Aggregated:
-			b.counts[resultNotCloudTrail] += u.Events
-			b.aggregated += u.Events
-			d.aggregated.Do(func() {
-				d.log.Info("aggregated data events arrive: they sum calls up, are no calls, and are counted as not_cloudtrail (this is logged once)",
-					"shard_id", b.ShardID, "sequence_number", rec.SequenceNumber, "file", b.File)
-			})
+		case envelope.Undecodable:
+			r.undecodable(u.Text, u.Err)
 		}
 	}
 }
@@ -103,45 +98,10 @@ const maxLogged = 10
 // reading is the decoding of one record.
 type reading struct {
 	*decoder
-	batch                *Batch
+	work                 *work
+	index                int
 	record               *Record
 	undecodables, forged int // found so far
-}
-
-// undecodable ends a broken unit.
-func (r *reading) undecodable(text []byte, err error) {
-	r.batch.counts[resultUndecodable]++
-	if r.undecodables++; r.undecodables > maxLogged {
-		return
-	}
-	r.batch.broken = append(r.batch.broken, err)
-	if len(text) == 0 {
-		text = r.record.Data
-	}
-	logUndecodable(r.log, r.batch, r.record, text, err)
-}
-
-// foreignSource ends an event that somebody else has put on the bus.
-func (r *reading) foreignSource(u envelope.Unit) {
-	r.batch.counts[resultForeignSource]++
-	if r.forged++; r.forged > maxLogged {
-		return
-	}
-	r.log.Warn("foreign source: an event that only CloudTrail may send was put on the bus by somebody else",
-		"source", plain.Cut(u.Source, 128), "detail_type", plain.Cut(u.DetailType, 128), "account", plain.Cut(u.Account, 128),
-		"shard_id", r.batch.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.batch.File)
-}
-
-// sumUp logs how many units were not logged one by one.
-func (r *reading) sumUp() {
-	if n := r.undecodables - maxLogged; n > 0 {
-		r.log.Warn("more undecodable units in the same record", "units", n,
-			"shard_id", r.batch.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.batch.File)
-	}
-	if n := r.forged - maxLogged; n > 0 {
-		r.log.Warn("more events of foreign sources in the same record", "events", n,
-			"shard_id", r.batch.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.batch.File)
-	}
 }
 
 // event hands one CloudTrail event on to the stages that follow.
@@ -152,7 +112,53 @@ func (r *reading) event(ctx context.Context, u envelope.Unit) {
 		return
 	}
 	e.EnvelopeAccount = u.Account
-	r.batch.add(ctx, event{Event: e, id: identify(e, u.Text), record: r.record}, len(u.Text))
+	r.work.add(ctx, event{Event: e, id: identify(e, u.Text), record: r.index}, len(u.Text))
+}
+
+// aggregated ends one of CloudTrail's aggregated events. That there are any is logged once.
+func (r *reading) aggregated() {
+	r.work.outcome.Events[ResultNotCloudTrail]++
+	r.work.outcome.Aggregated++
+	r.aggregates.Do(func() {
+		r.log.Info("aggregated data events arrive: they sum calls up, are no calls, and are counted as not_cloudtrail (this is logged once)",
+			"shard_id", r.work.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.work.File)
+	})
+}
+
+// foreignSource ends an event that somebody else has put on the bus.
+func (r *reading) foreignSource(u envelope.Unit) {
+	r.work.outcome.Events[ResultForeignSource]++
+	if r.forged++; r.forged > maxLogged {
+		return
+	}
+	r.log.Warn("foreign source: an event that only CloudTrail may send was put on the bus by somebody else",
+		"source", plain.Cut(u.Source, 128), "detail_type", plain.Cut(u.DetailType, 128), "account", plain.Cut(u.Account, 128),
+		"shard_id", r.work.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.work.File)
+}
+
+// undecodable ends a broken unit.
+func (r *reading) undecodable(text []byte, err error) {
+	r.work.outcome.Events[ResultUndecodable]++
+	if r.undecodables++; r.undecodables > maxLogged {
+		return
+	}
+	r.work.broken(r.index, err)
+	if len(text) == 0 {
+		text = r.record.Data
+	}
+	logUndecodable(r.log, r.work.Batch, r.record, text, err)
+}
+
+// sumUp logs how many units were not logged one by one.
+func (r *reading) sumUp() {
+	if n := r.undecodables - maxLogged; n > 0 {
+		r.log.Warn("more undecodable units in the same record", "units", n,
+			"shard_id", r.work.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.work.File)
+	}
+	if n := r.forged - maxLogged; n > 0 {
+		r.log.Warn("more events of foreign sources in the same record", "events", n,
+			"shard_id", r.work.ShardID, "sequence_number", r.record.SequenceNumber, "file", r.work.File)
+	}
 }
 
 // identify gives what the copies of an event have in common; see [Finding.ID].

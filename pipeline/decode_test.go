@@ -34,32 +34,38 @@ var (
 	quote          = envelopetest.Quote
 )
 
+// named are counts by the names of rootwatch_events_total, without the zeros.
+func named(counts Counts) map[string]int {
+	got := map[string]int{}
+	for r, n := range counts {
+		if n > 0 {
+			got[Result(r).String()] = n
+		}
+	}
+	return got
+}
+
 // read takes one record through decode and filter and says what each thing in it counts as.
-func read(t testing.TB, cfg Config, data string) (*Batch, map[string]int) {
+func read(t testing.TB, cfg Config, data string) (*work, map[string]int) {
 	t.Helper()
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg.setDefaults()
-	b := &Batch{ShardID: "shardId-7", Records: []Record{{Data: []byte(data), SequenceNumber: "42"}}}
+	w := &work{Batch: &Batch{ShardID: "shardId-7", Records: []Record{{Data: []byte(data), SequenceNumber: "42"}}}}
 	d := newDecoder(&cfg)
-	if err := d.process(context.Background(), b); err != nil {
+	if err := d.process(context.Background(), w); err != nil {
 		t.Fatal(err)
 	}
 	f := &rootFilter{log: cfg.Logger}
-	if err := f.process(context.Background(), b); err != nil {
+	if err := f.process(context.Background(), w); err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]int{}
-	for r, n := range b.counts {
-		if n > 0 {
-			got[result(r).String()] = n
-		}
-	}
-	if n := len(b.events); n > 0 {
+	got := named(w.outcome.Events)
+	if n := len(w.events); n > 0 {
 		got["root"] = n
 	}
-	return b, got
+	return w, got
 }
 
 func TestCopiesShareAnID(t *testing.T) {
@@ -228,8 +234,8 @@ func TestNothingIsAllocatedForEventsThatAreNotRoots(t *testing.T) {
 		"an envelope": string(g.Envelope(scantest.Ordinary)), "a bare event": events[0], "an S3 log file": inFile(events...),
 		"a CloudWatch Logs payload": logged(events...), "a LookupEvents answer": lookedUp(events...),
 	} {
-		b := batch(data)
-		record := func() { d.record(context.Background(), b, &b.Records[0], m) }
+		w := &work{Batch: batch(data)}
+		record := func() { d.record(context.Background(), w, 0, m) }
 		record() // makes room
 		allowed := 0.0
 		if form == "a CloudWatch Logs payload" {
@@ -245,9 +251,8 @@ func TestABatchTellsWhatHasBecomeOfIt(t *testing.T) {
 	b := &Batch{File: "f", NotRoot: 5, Records: []Record{
 		{Data: []byte(inFile(rootEvent, userEvent))}, {Data: []byte(rootEvent)}, {Data: []byte(`{"a":`)}, {Data: []byte(`[]`)},
 	}}
-	var events map[string]int
-	var broken []error
-	b.Done = func() { events, broken = b.Events(), b.Broken() }
+	var got Outcome
+	b.Done = func(o Outcome) { got = o }
 	line, err := New(Config{Sinks: []Sink{NewLogSink(slog.New(slog.DiscardHandler))}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -256,11 +261,11 @@ func TestABatchTellsWhatHasBecomeOfIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]int{"root": 1, "duplicate": 1, "not_root": 6, "undecodable": 1, "not_cloudtrail": 1}
-	if diff := cmp.Diff(want, events); diff != "" {
+	if diff := cmp.Diff(want, named(got.Events)); diff != "" {
 		t.Error(diff)
 	}
-	if len(broken) != 1 || broken[0].Error() != "the JSON text ends in the middle of a value" {
-		t.Errorf("broken: %v", broken)
+	if len(got.Broken) != 1 || got.Broken[0].Record != 2 || got.Broken[0].Err.Error() != "the JSON text ends in the middle of a value" {
+		t.Errorf("broken: %v", got.Broken)
 	}
 }
 
@@ -270,8 +275,8 @@ type oneBatch struct{ *Batch }
 func (s oneBatch) Run(ctx context.Context, submit func(context.Context, *Batch) error) error {
 	done := make(chan struct{})
 	tell := s.Done
-	s.Batch.Done = func() {
-		tell()
+	s.Batch.Done = func(o Outcome) {
+		tell(o)
 		close(done)
 	}
 	if err := submit(ctx, s.Batch); err != nil {

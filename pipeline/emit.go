@@ -20,7 +20,7 @@ import (
 // Batches are taken one at a time, and of the copies in a batch the first goes before the others: a copy that
 // comes while its original is being told waits for it, and is judged by how that ended.
 //
-// A large batch comes in parts, the batch itself last: what the parts end as is counted with it.
+// A large batch comes as several partial batches, the batch itself last: what they end as is counted with it.
 //
 // Of a batch that is cut short only the root calls that were finished are counted. It is read again later:
 // its other events are counted then, and those root calls are duplicates.
@@ -33,40 +33,41 @@ type emitter struct {
 	onCopy  func(*Finding)
 }
 
-func (s *emitter) process(ctx context.Context, b *Batch) error {
-	if b.Abandoned != nil && b.Abandoned() {
-		b.done()
+func (s *emitter) process(ctx context.Context, w *work) error {
+	if w.Abandoned != nil && w.Abandoned() {
+		if w.whole == nil {
+			w.done(Outcome{})
+		}
 		return nil
 	}
-	originals, copies := s.split(b)
-	if err := s.finish(ctx, b, originals); err != nil {
+	originals, copies := s.split(w)
+	if err := s.finish(ctx, w, originals); err != nil {
 		return err
 	}
 	for _, f := range copies { // their originals are finished now
-		if err := s.finish(ctx, b, []*Finding{f}); err != nil {
+		if err := s.finish(ctx, w, []*Finding{f}); err != nil {
 			return err
 		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if b.of != nil {
-		b.of.before.add(b.counts)
-		b.of.brokenBefore = append(b.of.brokenBefore, b.broken...)
+	if w.whole != nil {
+		w.whole.ahead.add(w.outcome)
 		return nil
 	}
-	b.counts.add(b.before)
-	b.broken = append(b.brokenBefore, b.broken...)
-	s.metrics.batch(b, s.now())
-	b.done()
+	outcome := w.ahead
+	outcome.add(w.outcome)
+	s.metrics.batch(w, outcome.Events, s.now())
+	w.done(outcome)
 	return nil
 }
 
 // split sets the copies within a batch apart from the first of each id.
-func (s *emitter) split(b *Batch) (originals, copies []*Finding) {
-	ids := make(map[string]bool, len(b.events))
-	for i := range b.events {
-		f := b.events[i].finding
+func (s *emitter) split(w *work) (originals, copies []*Finding) {
+	ids := make(map[string]bool, len(w.events))
+	for i := range w.events {
+		f := w.events[i].finding
 		if ids[f.ID] {
 			copies = append(copies, f)
 			continue
@@ -87,14 +88,14 @@ const staleCount = 10 * time.Minute
 
 // finish brings root calls with different ids to their end: told in order, then written down together and counted. It fails
 // only when ctx ends; those that were written down by then are counted.
-func (s *emitter) finish(ctx context.Context, b *Batch, findings []*Finding) error {
+func (s *emitter) finish(ctx context.Context, w *work, findings []*Finding) error {
 	told := make([]*Finding, 0, len(findings))
 	for _, f := range findings {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if s.ledger.Seen(f) {
-			s.copied(b, f)
+			s.copied(w, f)
 			continue
 		}
 		for _, sink := range s.sinks {
@@ -125,13 +126,13 @@ func (s *emitter) finish(ctx context.Context, b *Batch, findings []*Finding) err
 			switch {
 			case errs[i] != nil:
 			case outcome == First:
-				b.counts[resultRoot]++
+				w.outcome.Events[ResultRoot]++
 				s.metrics.rootCall(f)
 			case outcome == Correction: // one call still, but it pages as what it is now
-				b.counts[resultDuplicate]++
+				w.outcome.Events[ResultDuplicate]++
 				s.metrics.corrected(f)
 			default:
-				s.copied(b, f)
+				s.copied(w, f)
 			}
 			return nil
 		})
@@ -141,8 +142,8 @@ func (s *emitter) finish(ctx context.Context, b *Batch, findings []*Finding) err
 }
 
 // copied counts a copy, and tells of it whoever asked.
-func (s *emitter) copied(b *Batch, f *Finding) {
-	b.counts[resultDuplicate]++
+func (s *emitter) copied(w *work, f *Finding) {
+	w.outcome.Events[ResultDuplicate]++
 	if s.onCopy != nil {
 		s.onCopy(f)
 	}

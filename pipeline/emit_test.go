@@ -86,7 +86,7 @@ func TestALedgerIsTriedUntilItAnswers(t *testing.T) {
 		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{sink}})
 		done := false
 		b := batch(rootEvent)
-		b.Done = func() { done = len(asked) == 10 }
+		b.Done = func(Outcome) { done = len(asked) == 10 }
 		if err := r.Run(t.Context(), batches{b}); err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestACallThatTheSinkNeverTookIsNotRemembered(t *testing.T) {
 		err = broken.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
 			for range 2 { // the call and, while it is being told, its copy
 				b := batch(rootEvent)
-				b.Done = func() { t.Error("a batch is done that was never told") }
+				b.Done = func(Outcome) { t.Error("a batch is done that was never told") }
 				if err := submit(ctx, b); err != nil {
 					return err
 				}
@@ -144,7 +144,7 @@ func TestACopyThatComesMeanwhileWaits(t *testing.T) {
 		finished := make(chan error)
 		copyDone := false
 		second := batch(viaEventBridge(rootEvent))
-		second.ShardID, second.Done = "another shard", func() { copyDone = true }
+		second.ShardID, second.Done = "another shard", func(Outcome) { copyDone = true }
 		go func() { finished <- r.Run(t.Context(), batches{batch(rootEvent), second}) }()
 		synctest.Wait()
 		if copyDone || len(r.events()) != 0 {
@@ -164,7 +164,7 @@ func TestAllIsCountedBeforeDone(t *testing.T) {
 	r := newRig(t, Config{Sinks: []Sink{new(kept)}})
 	b := batch(userEvent, "broken", `{}`)
 	var events map[string]int
-	b.Done = func() { events = r.events() }
+	b.Done = func(Outcome) { events = r.events() }
 	if err := r.Run(t.Context(), batches{b}); err != nil {
 		t.Fatal(err)
 	}
@@ -177,9 +177,9 @@ func TestABatchThatMeetsTheEndIsNotDone(t *testing.T) {
 	r := newRig(t, Config{Sinks: []Sink{new(kept)}})
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	b := batch(userEvent)
-	b.counts[resultNotRoot] = 1
-	b.Done = func() { t.Error("the batch is done though the pipeline has ended") }
+	b := &work{Batch: batch(userEvent)}
+	b.outcome.Events[ResultNotRoot] = 1
+	b.Done = func(Outcome) { t.Error("the batch is done though the pipeline has ended") }
 	if err := r.emit.process(ctx, b); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that the context has ended", err)
 	}
@@ -456,7 +456,7 @@ func TestWhatIsDoneWasWrittenDownWheneverTheEndComes(t *testing.T) {
 						for n := 0; ctx.Err() == nil; n++ {
 							id := fmt.Sprintf("%d-%d", shard, n)
 							b := batch(withID(rootEvent, id), userEvent)
-							b.Done = func() {
+							b.Done = func(Outcome) {
 								mu.Lock()
 								defer mu.Unlock()
 								if !recorded[id] {

@@ -116,7 +116,7 @@ func (m *metrics) rootCall(f *Finding) {
 	} else {
 		calls.Inc()
 	}
-	m.events.WithLabelValues(resultRoot.String()).Inc()
+	m.events.WithLabelValues(ResultRoot.String()).Inc()
 
 	account := m.account(f.AccountID)
 	if account == otherAccount {
@@ -155,19 +155,23 @@ func (m *metrics) advance(of *prometheus.GaugeVec, account, label string, at tim
 	}
 }
 
-// batch counts all else in a batch.
-func (m *metrics) batch(b *Batch, now time.Time) {
-	m.records.Add(float64(len(b.Records)))
-	m.recordBytes.Add(float64(b.bytes))
-	for r, n := range b.counts {
-		if n > 0 && result(r) != resultRoot { // root calls are counted one by one, when they are finished
-			m.events.WithLabelValues(result(r).String()).Add(float64(n))
+// batch counts all else in a batch, whose units ended as these results.
+func (m *metrics) batch(w *work, events Counts, now time.Time) {
+	m.records.Add(float64(len(w.Records)))
+	size := 0
+	for i := range w.Records {
+		size += len(w.Records[i].Data)
+	}
+	m.recordBytes.Add(float64(size))
+	for r, n := range events {
+		if n > 0 && Result(r) != ResultRoot { // root calls are counted one by one, when they are finished
+			m.events.WithLabelValues(Result(r).String()).Add(float64(n))
 		}
 	}
-	if b.counts[resultUndecodable] > 0 {
+	if events[ResultUndecodable] > 0 {
 		m.lastUndecodable.Set(unixSeconds(now))
 	}
-	for _, h := range b.heartbeats {
+	for _, h := range w.heartbeats {
 		if h.time.After(now) {
 			h.time = now // or one wrong clock would hide a silence
 		}
@@ -204,7 +208,7 @@ func (m *metrics) account(id string) string {
 	return id
 }
 
-// exemplary says whether an id fits into an exemplar: client_golang panics on one that does not.
+// exemplary reports whether an id fits into an exemplar: client_golang panics on one that does not.
 func exemplary(id string) bool {
 	return id != "" && utf8.ValidString(id) &&
 		utf8.RuneCountInString("event_id")+utf8.RuneCountInString(id) <= prometheus.ExemplarMaxRunes

@@ -271,11 +271,11 @@ func TestTheNewestHeartbeatOfARegionIsShown(t *testing.T) {
 		start := time.Now()
 		time.Sleep(time.Hour)
 		now := time.Now()
-		r.emit.metrics.batch(&Batch{heartbeats: []heartbeat{
+		r.emit.metrics.batch(&work{Batch: &Batch{}, heartbeats: []heartbeat{
 			{"us-east-1", now.Add(-time.Minute)}, {"us-east-1", now.Add(-time.Hour)}, // in any order
 			{"ap-south-1", now.Add(time.Hour)}, // a clock that is ahead
 			{"not a region", now},
-		}}, now)
+		}}, Counts{}, now)
 		want := map[string]float64{
 			`region="eu-west-1"`:  unixSeconds(start), // never reported
 			`region="us-east-1"`:  unixSeconds(now.Add(-time.Minute)),
@@ -294,8 +294,8 @@ func TestRegionsAreBounded(t *testing.T) {
 	for i := range 3 * maxRegions {
 		made = append(made, heartbeat{fmt.Sprintf("%c%c-west-%d", 'a'+i/26%26, 'a'+i%26, 1+i%9), now})
 	}
-	r.emit.metrics.batch(&Batch{heartbeats: made}, now)
-	r.emit.metrics.batch(&Batch{heartbeats: []heartbeat{{made[0].region, now.Add(time.Minute)}}}, now.Add(time.Minute))
+	r.emit.metrics.batch(&work{Batch: &Batch{}, heartbeats: made}, Counts{}, now)
+	r.emit.metrics.batch(&work{Batch: &Batch{}, heartbeats: []heartbeat{{made[0].region, now.Add(time.Minute)}}}, Counts{}, now.Add(time.Minute))
 	shown := r.series("rootwatch_last_heartbeat_timestamp_seconds")
 	if len(shown) != maxRegions {
 		t.Errorf("%d regions are shown, want %d", len(shown), maxRegions)
@@ -350,15 +350,11 @@ func FuzzDecode(f *testing.F) {
 	cfg.setDefaults()
 	decode, filter, judge := newDecoder(cfg), &rootFilter{log: cfg.Logger}, &classifier{log: cfg.Logger}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		b := &Batch{Records: []Record{{Data: data}}}
+		b := &work{Batch: &Batch{Records: []Record{{Data: data}}}}
 		if decode.process(t.Context(), b) != nil || filter.process(t.Context(), b) != nil || judge.process(t.Context(), b) != nil {
 			t.Fatal("not processed")
 		}
-		units := len(b.events)
-		for _, n := range b.counts {
-			units += n
-		}
-		if units == 0 {
+		if len(b.events)+b.outcome.Events.Total() == 0 {
 			t.Errorf("%q ends in no result", data)
 		}
 		for _, e := range b.events {
@@ -366,9 +362,9 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("an event without a finding or an id: %+v", e)
 			}
 		}
-		for _, err := range b.broken {
-			if _, isPanic := err.(*panicError); isPanic {
-				t.Errorf("%q made the decoder panic: %v", data, err)
+		for _, broken := range b.outcome.Broken {
+			if _, isPanic := broken.Err.(*panicError); isPanic {
+				t.Errorf("%q made the decoder panic: %v", data, broken.Err)
 			}
 		}
 	})

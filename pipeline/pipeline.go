@@ -193,7 +193,7 @@ var errHangs = errors.New("a stage of the pipeline does not end: a sink or the l
 // patience is how long Run waits for its stages to end.
 const patience = 3 * time.Second
 
-// ended waits for goroutines, and says whether they ended in time.
+// ended waits for goroutines, and reports whether they ended in time.
 func ended(running *sync.WaitGroup, patience time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
@@ -217,100 +217,4 @@ func (p *Pipeline) start(ctx context.Context, running *sync.WaitGroup) chan<- *B
 	judged := serial(ctx, running, p.classify, roots)
 	last(ctx, running, p.emit, judged)
 	return submitted
-}
-
-// stage does one step's work on a batch, in place. An error means that ctx has ended before the work was
-// done: the batch goes no further.
-type stage interface {
-	process(ctx context.Context, b *Batch) error
-}
-
-// parallel runs a stage on several workers. Batches come out in the order in which they came in: each is
-// put in the queue to the next stage before a worker has it, and waited for there. The first in the queue always has a
-// worker and waits for no other batch, so that those behind it may wait for its end.
-func parallel(ctx context.Context, running *sync.WaitGroup, workers int, s stage, in <-chan *Batch) <-chan *Batch {
-	work := make(chan *Batch)
-	queue := make(chan *Batch, workers)
-	out := make(chan *Batch, 1)
-	for range workers {
-		running.Go(func() {
-			for b := range each(ctx, work) {
-				if s.process(ctx, b) == nil {
-					send(ctx, b.place.parts, b)
-				}
-			}
-		})
-	}
-	running.Go(func() {
-		for b := range each(ctx, in) {
-			b.place = &place{first: make(chan struct{}), parts: make(chan *Batch, 1)}
-			if !send(ctx, queue, b) || !send(ctx, work, b) {
-				return
-			}
-		}
-	})
-	running.Go(func() {
-		for b := range each(ctx, queue) {
-			close(b.place.first)
-			for part := range each(ctx, b.place.parts) {
-				if !send(ctx, out, part) {
-					return
-				}
-				if part == b {
-					break
-				}
-			}
-		}
-	})
-	return out
-}
-
-// serial runs a stage on one goroutine.
-func serial(ctx context.Context, running *sync.WaitGroup, s stage, in <-chan *Batch) <-chan *Batch {
-	out := make(chan *Batch, 1)
-	running.Go(func() {
-		for b := range each(ctx, in) {
-			if s.process(ctx, b) != nil || !send(ctx, out, b) {
-				return
-			}
-		}
-	})
-	return out
-}
-
-// last runs the stage at the end of the line.
-func last(ctx context.Context, running *sync.WaitGroup, s stage, in <-chan *Batch) {
-	running.Go(func() {
-		for b := range each(ctx, in) {
-			if s.process(ctx, b) != nil {
-				return
-			}
-		}
-	})
-}
-
-// each gives what comes out of a channel until ctx ends.
-func each(ctx context.Context, in <-chan *Batch) func(yield func(*Batch) bool) {
-	return func(yield func(*Batch) bool) {
-		for {
-			select {
-			case b := <-in:
-				if !yield(b) {
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-// send says whether the next stage took the batch before ctx ended.
-func send(ctx context.Context, out chan<- *Batch, b *Batch) bool {
-	select {
-	case out <- b:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -37,9 +37,9 @@ func (s batches) Run(ctx context.Context, submit func(context.Context, *Batch) e
 	for _, b := range s {
 		then := b.Done
 		open.Add(1)
-		b.Done = func() {
+		b.Done = func(o Outcome) {
 			if then != nil {
-				then()
+				then(o)
 			}
 			open.Done()
 		}
@@ -132,7 +132,7 @@ func TestEachEventEndsInOneResult(t *testing.T) {
 	done := 0
 	b := batch(viaEventBridge(rootEvent), rootEvent, userEvent, "broken", `{}`, logged(withID(rootEvent, "root-2"), userEvent),
 		wrapped(`"my.app"`, `"AWS API Call via CloudTrail"`, rootEvent), wrapped(`"aws.events"`, `"Scheduled Event"`, `{}`))
-	b.Done = func() { done++ }
+	b.Done = func(Outcome) { done++ }
 	size := 0
 	for _, rec := range b.Records {
 		size += len(rec.Data)
@@ -189,7 +189,7 @@ func TestDoneComesLast(t *testing.T) {
 	var all batches
 	for i := range 3 {
 		b := batch(withID(rootEvent, fmt.Sprint("root-", i)))
-		b.Done = func() { told = append(told, fmt.Sprintf("done %d after %d", i, r.events()["root"])) }
+		b.Done = func(Outcome) { told = append(told, fmt.Sprintf("done %d after %d", i, r.events()["root"])) }
 		all = append(all, b)
 	}
 	if err := r.Run(t.Context(), all); err != nil {
@@ -206,9 +206,9 @@ func TestDoneComesLast(t *testing.T) {
 }
 
 // stageFunc makes a stage of a function.
-type stageFunc func(ctx context.Context, b *Batch) error
+type stageFunc func(ctx context.Context, w *work) error
 
-func (f stageFunc) process(ctx context.Context, b *Batch) error { return f(ctx, b) }
+func (f stageFunc) process(ctx context.Context, w *work) error { return f(ctx, w) }
 
 func TestBatchesDecodedAtOnceComeOutInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestBatchesDecodedAtOnceComeOutInOrder(t *testing.T) {
 		const workers, n = 4, 100
 		var busy, most atomic.Int32
 		in := make(chan *Batch)
-		out := parallel(ctx, &running, workers, stageFunc(func(_ context.Context, b *Batch) error {
+		out := parallel(ctx, &running, workers, stageFunc(func(_ context.Context, b *work) error {
 			if now := busy.Add(1); now > most.Load() {
 				most.Store(now)
 			}
@@ -329,7 +329,7 @@ func TestStagesWorkOnWhileTheSourceDrains(t *testing.T) {
 		err := r.Run(ctx, sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
 			done := make(chan struct{})
 			b := batch(rootEvent)
-			b.Done = func() { close(done) }
+			b.Done = func(Outcome) { close(done) }
 			if err := submit(ctx, b); err != nil {
 				return err
 			}
@@ -365,9 +365,9 @@ func TestABatchCutShortIsNeverDone(t *testing.T) {
 		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{sink}})
 		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
 			b := batch(rootEvent, "broken", userEvent, withID(rootEvent, "root-2"), withID(rootEvent, "root-3"))
-			b.Done = func() { t.Error("the batch is done though the ledger never answered") }
+			b.Done = func(Outcome) { t.Error("the batch is done though the ledger never answered") }
 			next := batch(userEvent)
-			next.Done = func() { t.Error("the batch behind it is done") }
+			next.Done = func(Outcome) { t.Error("the batch behind it is done") }
 			if err := errors.Join(submit(ctx, b), submit(ctx, next)); err != nil {
 				return err
 			}
@@ -390,10 +390,10 @@ func TestABatchCutShortIsNeverDone(t *testing.T) {
 }
 
 func TestAPanicInAStageCostsOneEvent(t *testing.T) {
-	b := batch(rootEvent)
-	ok := guard(slog.New(slog.DiscardHandler), b, &event{record: &b.Records[0]}, func() { panic("oops") })
-	if ok || b.counts[resultUndecodable] != 1 {
-		t.Errorf("ok %v, counts %v; want one undecodable", ok, b.counts)
+	w := &work{Batch: batch(userEvent, rootEvent)}
+	ok := guard(slog.New(slog.DiscardHandler), w, &event{record: 1}, func() { panic("oops") })
+	if ok || w.outcome.Events[ResultUndecodable] != 1 || len(w.outcome.Broken) != 1 || w.outcome.Broken[0].Record != 1 {
+		t.Errorf("ok %v, outcome %v; want one undecodable, of the second record", ok, w.outcome)
 	}
 }
 

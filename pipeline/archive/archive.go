@@ -109,8 +109,8 @@ func (s *Source) submit(ctx context.Context, files <-chan *file, submit func(con
 	for f := range files {
 		for b := range each(ctx, f.batches) {
 			done.Add(1)
-			b.Done = func() {
-				f.add(b)
+			b.Done = func(o pipeline.Outcome) {
+				f.add(o, b.spots)
 				s.release(f)
 				done.Done()
 			}

@@ -193,7 +193,7 @@ func TestEveryFormIsReadInEveryCompression(t *testing.T) {
 			}
 			for way, cfg := range ways {
 				findings, summary := reviewed(t, cfg)
-				if diff := cmp.Diff([]string{"root-1", "root-2"}, ids(findings)); diff != "" || len(summary.Problems) > 0 || summary.Events["not_root"] != 1 || summary.Events["root"] != 2 || summary.Files != 1 {
+				if diff := cmp.Diff([]string{"root-1", "root-2"}, ids(findings)); diff != "" || len(summary.Problems) > 0 || summary.Events[pipeline.ResultNotRoot] != 1 || summary.Events[pipeline.ResultRoot] != 2 || summary.Files != 1 {
 					t.Errorf("%s, %s, %s: %v %v\n%s", form, compression, way, summary.Events, summary.Problems, diff)
 				}
 				for _, f := range findings {
@@ -341,7 +341,7 @@ func TestCopiesInSeveralFilesAreOneCallWhoeverIsFaster(t *testing.T) {
 		for _, f := range findings {
 			got = append(got, f.Event.EventID.Value+" in "+f.File)
 		}
-		if diff := cmp.Diff(want, got); diff != "" || summary.Events["duplicate"] != 29 {
+		if diff := cmp.Diff(want, got); diff != "" || summary.Events[pipeline.ResultDuplicate] != 29 {
 			t.Fatalf("run %d: %v\n%s", run, summary.Events, diff)
 		}
 	}
@@ -410,7 +410,7 @@ func TestCorpusGivesTheSameVerdictsInEveryForm(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" || len(summary.Problems) > 0 {
 				t.Errorf("%s, %s: %v\n%s", form, compression, summary.Problems, diff)
 			}
-			if n := summary.Events["not_root"]; n != len(records)-total(want) {
+			if n := summary.Events[pipeline.ResultNotRoot]; n != len(records)-total(want) {
 				t.Errorf("%s, %s: %d not by root, of %d records", form, compression, n, len(records))
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rootwatch/pipeline"
 	"rootwatch/pipeline/scan"
 )
 
@@ -93,7 +94,7 @@ func TestBrokenTexts(t *testing.T) {
 			if len(summary.Problems) != 1 || summary.Problems[0].File != path {
 				t.Fatalf("problems: %v", summary.Problems)
 			}
-			if !strings.Contains(summary.Problems[0].Reason, c.wrong) && (c.wrong != "undecodable" || summary.Events["undecodable"] == 0) {
+			if !strings.Contains(summary.Problems[0].Reason, c.wrong) && (c.wrong != "undecodable" || summary.Events[pipeline.ResultUndecodable] == 0) {
 				t.Errorf("problem %q, want %q", summary.Problems[0].Reason, c.wrong)
 			}
 		})

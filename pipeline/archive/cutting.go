@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"rootwatch/pipeline"
 )
@@ -22,20 +21,6 @@ type cutting struct {
 type cut struct {
 	*pipeline.Batch
 	spots []spot
-}
-
-// broken says where the first broken value is. The decoder does not tell of which record an error is: it is the first that
-// is no JSON; if there is none, one of all.
-func (b cut) broken() string {
-	for i, r := range b.Records {
-		if !json.Valid(r.Data) {
-			return "the value that begins at " + b.spots[i].String()
-		}
-	}
-	if len(b.Records) == 1 {
-		return "the value that begins at " + b.spots[0].String()
-	}
-	return fmt.Sprintf("a value that begins between %s and %s", b.spots[0], b.spots[len(b.spots)-1])
 }
 
 func (c *cutting) current() *pipeline.Batch {

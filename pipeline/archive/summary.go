@@ -6,20 +6,22 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"rootwatch/pipeline"
 )
 
 // Summary says what became of the paths.
 type Summary struct {
-	Files          int            // read, the following three included
-	Digests        int            // CloudTrail's digest files, recognised by their content
-	NotCloudTrail  []Problem      // files in folders that are something else; standard input without anything in it
-	NotFiles       []Problem      // pipes, devices and sockets in folders: left out
-	Mixed          []Problem      // files that hold values that are not judged: those of others beside CloudTrail's, and aggregated events
-	Problems       []Problem      // what could not be read, or not to its end; files that are something else and must not be
-	FoldersSkipped int            // ruled out by the selection
-	DigestFolders  int            // skipped unread
-	Events         map[string]int // all units found, by the results of rootwatch_events_total; without those of NotCloudTrail
-	Sought         []string       // files whose text holds Config.Seek
+	Files          int             // read, the following three included
+	Digests        int             // CloudTrail's digest files, recognised by their content
+	NotCloudTrail  []Problem       // files in folders that are something else; standard input without anything in it
+	NotFiles       []Problem       // pipes, devices and sockets in folders: left out
+	Mixed          []Problem       // files that hold values that are not judged: those of others beside CloudTrail's, and aggregated events
+	Problems       []Problem       // what could not be read, or not to its end; files that are something else and must not be
+	FoldersSkipped int             // ruled out by the selection
+	DigestFolders  int             // skipped unread
+	Events         pipeline.Counts // all units found, without those of NotCloudTrail
+	Sought         []string        // files whose text holds Config.Seek
 }
 
 // Problem is what is wrong with a file or folder.
@@ -103,12 +105,12 @@ type file struct {
 	digest bool   // likewise
 	sought bool   // likewise: Config.Seek stands in its text
 
-	mu         sync.Mutex     // guards what follows
-	pending    int            // batches that are not done, and 1 until the last is submitted
-	events     map[string]int // what the units ended as
-	aggregated int            // of those that are not CloudTrail's calls, its aggregated events
-	read       faults         // what the reader found to be wrong
-	decoded    faults         // what the decoder found to be wrong
+	mu         sync.Mutex      // guards what follows
+	pending    int             // batches that are not done, and 1 until the last is submitted
+	events     pipeline.Counts // what the units ended as
+	aggregated int             // of those that are not CloudTrail's calls, its aggregated events
+	read       faults          // what the reader found to be wrong
+	decoded    faults          // what the decoder found to be wrong
 }
 
 // faults are counted, and the first speaks for all: a large file may be wrong in every line.
@@ -127,7 +129,7 @@ func (f *faults) add(err error) {
 func newFile(path string, position int, named bool) *file {
 	return &file{
 		path: path, position: position, named: named,
-		batches: make(chan cut, 2), pending: 1, events: make(map[string]int),
+		batches: make(chan cut, 2), pending: 1,
 	}
 }
 
@@ -143,19 +145,17 @@ func (f *file) hold() {
 	f.pending++
 }
 
-// add takes note of what became of a batch.
-func (f *file) add(b cut) {
+// add takes note of what became of a batch, whose records begin at these places.
+func (f *file) add(o pipeline.Outcome, spots []spot) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for result, n := range b.Events() {
-		f.events[result] += n
-	}
-	f.aggregated += b.Aggregated()
-	for _, err := range b.Broken() {
-		if f.decoded.first == nil {
-			err = fmt.Errorf("%w, in %s", err, b.broken())
+	f.events.Add(o.Events)
+	f.aggregated += o.Aggregated
+	for _, b := range o.Broken {
+		if f.decoded.first == nil { // the others are only counted
+			b.Err = fmt.Errorf("%w, in the value that begins at %s", b.Err, spots[b.Record])
 		}
-		f.decoded.add(err)
+		f.decoded.add(b.Err)
 	}
 }
 
@@ -175,14 +175,7 @@ func (s *summary) add(f *file) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Files++
-	if s.Events == nil {
-		s.Events = make(map[string]int)
-	}
-	units := 0
-	for _, n := range f.events {
-		units += n
-	}
-	others := f.events["not_cloudtrail"]
+	units, others := f.events.Total(), f.events[pipeline.ResultNotCloudTrail]
 	if others > f.aggregated && others == units {
 		f.alien = alienJSON
 	}
@@ -193,10 +186,8 @@ func (s *summary) add(f *file) {
 	if first == nil {
 		first = f.decoded.first
 	}
-	for result, n := range f.events {
-		if f.alien == "" || first != nil {
-			s.Events[result] += n
-		}
+	if f.alien == "" || first != nil {
+		s.Events.Add(f.events)
 	}
 	switch {
 	case first != nil:

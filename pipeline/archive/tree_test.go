@@ -179,7 +179,7 @@ func TestValuesThatAreNotCloudTrailsAreTold(t *testing.T) {
 	write(t, folder, "other.json", `{"a":1}`)
 	_, summary := reviewed(t, Config{Paths: []string{folder}})
 	want := []Problem{{File: mixed, Reason: "2 values in it are not CloudTrail's, and are not judged"}}
-	if diff := cmp.Diff(want, summary.Mixed); diff != "" || summary.Events["not_cloudtrail"] != 2 {
+	if diff := cmp.Diff(want, summary.Mixed); diff != "" || summary.Events[pipeline.ResultNotCloudTrail] != 2 {
 		t.Errorf("%v\n%s", summary.Events, diff)
 	}
 }

@@ -192,7 +192,7 @@ func TestAnswerIsExactOverAVolume(t *testing.T) {
 // check reviews a folder and compares the answer.
 func (v *volume) check(t *testing.T, name, folder string) {
 	findings, summary := reviewed(t, Config{Paths: []string{folder}})
-	if len(findings) != len(v.roots) || len(summary.Problems) > 0 || summary.Events["not_root"]+len(v.roots) != v.events {
+	if len(findings) != len(v.roots) || len(summary.Problems) > 0 || summary.Events[pipeline.ResultNotRoot]+len(v.roots) != v.events {
 		t.Fatalf("%s: %d root calls, want %d; %v, %v", name, len(findings), len(v.roots), summary.Events, summary.Problems)
 	}
 	for _, f := range findings {

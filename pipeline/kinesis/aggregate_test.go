@@ -254,7 +254,7 @@ func TestMemoryOfAnAnswerThatNobodyTakesIsGivenBack(t *testing.T) {
 							w.leases.tenure(shardID(0)).end(errLost)
 						}
 					}
-				}, submit: func(_ context.Context, _ *reader, b *batch) error { b.Done(); return nil }})
+				}, submit: func(_ context.Context, _ *reader, b *batch) error { b.Done(outcome{}); return nil }})
 				r.holding(1)
 				until(t, time.Minute, "it reads", func() bool { return c.CallsBy("worker")["kinesis:GetRecords"] > 3 })
 				fault := c.Inject(awstest.Fault{Operation: "GetRecords", Effect: awstest.Throttle})

@@ -119,7 +119,7 @@ func wrapped(b *testing.B, server *awstest.Server, run int) time.Duration {
 	go func() {
 		ended <- w.Run(ctx, func(_ context.Context, batch *batch) error {
 			m.count(batch.ShardID, len(batch.Records))
-			batch.Done()
+			batch.Done(outcome{})
 			return nil
 		})
 	}()

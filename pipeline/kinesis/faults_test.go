@@ -168,7 +168,7 @@ func TestTheSessionAsksTheLibraryForTheEndOfAShardAlone(t *testing.T) {
 		te := newTenure(&shard{id: "shard"}, &lease{epoch: 1}, startAt{}, time.Now(), w.table, w.metrics, w.log)
 		defer te.fence.Stop()
 		w.leases.hold(te)
-		s := (&sessions{leases: w.leases, submit: func(_ context.Context, b *batch) error { b.Done(); return nil }}).CreateProcessor()
+		s := (&sessions{leases: w.leases, submit: func(_ context.Context, b *batch) error { b.Done(outcome{}); return nil }}).CreateProcessor()
 		s.Initialize(&interfaces.InitializationInput{ShardId: "shard"})
 		e := &ends{t: t}
 		s.ProcessRecords(&interfaces.ProcessRecordsInput{Checkpointer: e})

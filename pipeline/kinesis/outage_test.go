@@ -27,7 +27,7 @@ func (h *hold) submit(ctx context.Context, _ *reader, b *batch) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.on {
-		b.Done()
+		b.Done(outcome{})
 		return nil
 	}
 	h.taken, h.ends = append(h.taken, b), append(h.ends, ctx)
@@ -45,7 +45,7 @@ func (h *hold) finish() (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, b := range slices.Backward(h.taken) {
-		b.Done()
+		b.Done(outcome{})
 	}
 	n, h.taken = len(h.taken), nil
 	return n

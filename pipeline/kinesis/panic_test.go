@@ -23,7 +23,7 @@ func TestAPanicGivesTheLeaseUpAndTheProcessLives(t *testing.T) {
 			if broken.Load() && b.ShardID == shardID(0) {
 				panic("a broken pipeline")
 			}
-			b.Done()
+			b.Done(outcome{})
 			return nil
 		}})
 		r.holding(2)

@@ -19,7 +19,10 @@ import (
 	"rootwatch/pipeline"
 )
 
-type batch = pipeline.Batch
+type (
+	batch   = pipeline.Batch
+	outcome = pipeline.Outcome
+)
 
 // reader is a worker with a pipeline behind it that notes what it is given.
 type reader struct {
@@ -73,7 +76,7 @@ func (c *cloud) start(id string, s setup) *reader {
 			if s.submit != nil {
 				return s.submit(ctx, r, b)
 			}
-			b.Done()
+			b.Done(outcome{})
 			return nil
 		})
 	}()

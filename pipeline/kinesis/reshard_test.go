@@ -74,10 +74,10 @@ func TestAChildStartsOnlyAfterBothParentsOfAMerge(t *testing.T) {
 				open := make(chan struct{})
 				r := c.start("worker", setup{config: trimHorizon, submit: func(ctx context.Context, r *reader, b *batch) error {
 					if b.ShardID != slow {
-						b.Done()
+						b.Done(outcome{})
 						return nil
 					}
-					go func() { <-open; b.Done() }()
+					go func() { <-open; b.Done(outcome{}) }()
 					return nil
 				}})
 				pass(t, time.Minute)
@@ -258,7 +258,7 @@ func TestReshardingUnderLoadLosesAndDoublesNothing(t *testing.T) {
 func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 	unfinished := func(_ context.Context, _ *reader, b *batch) error { // what is in the parent is never finished
 		if b.ShardID != shardID(0) {
-			b.Done()
+			b.Done(outcome{})
 		}
 		return nil
 	}

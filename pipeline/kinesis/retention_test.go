@@ -130,7 +130,7 @@ func TestAWorkerThatFallsBehindTheRetentionSaysSo(t *testing.T) {
 					return ctx.Err()
 				}
 			}
-			b.Done()
+			b.Done(outcome{})
 			return nil
 		}})
 		c.put(10)

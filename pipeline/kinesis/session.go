@@ -64,7 +64,7 @@ func (s *session) ProcessRecords(in *kcl.ProcessRecordsInput) {
 	// The whole answer ends at its last record, also where an aggregate there had nothing in it.
 	done := t.add(t.from.last)
 	batch.Abandoned = func() bool { return t.over.Err() != nil }
-	batch.Done = func() {
+	batch.Done = func(pipeline.Outcome) {
 		free()
 		if !batch.Abandoned() { // what the pipeline has left, or has finished too late, its next owner reads again
 			done()

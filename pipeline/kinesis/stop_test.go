@@ -98,7 +98,7 @@ func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *test
 					r.mu.Unlock()
 					switch {
 					case !now:
-						b.Done()
+						b.Done(outcome{})
 					case blocked:
 						<-ctx.Done()
 						return ctx.Err()

@@ -239,12 +239,12 @@ func TestABatchThatThePipelineLeavesIsNotCheckpointed(t *testing.T) {
 		if taken[0].Abandoned() {
 			t.Error("a batch is abandoned while its tenure lasts")
 		}
-		taken[0].Done()
+		taken[0].Done(outcome{})
 		te.end(errCut)
 		if !taken[1].Abandoned() {
 			t.Error("a batch of a tenure that has ended is not abandoned")
 		}
-		taken[1].Done()
+		taken[1].Done(outcome{})
 		te.finish()
 		if l := c.leases()["shard"]; l.checkpoint != at(1).sequenceNumber {
 			t.Errorf("the checkpoint is %q, want that of the first batch", l.checkpoint)

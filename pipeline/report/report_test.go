@@ -102,7 +102,7 @@ func scene(t testing.TB) []*pipeline.Finding {
 
 var sceneTotals = Totals{
 	Files: 1204, Digests: 2, FoldersSkipped: 12, DigestFolders: 1, Broken: 1, NotCloudTrail: []string{"README.txt", ".DS_Store", "a\x1b[31m*|b", "d"},
-	Events: map[string]int{"root": 11, "not_root": 1234567, "duplicate": 2, "undecodable": 1, "not_cloudtrail": 3, "heartbeat": 7, "foreign_source": 1},
+	Events: pipeline.Counts{pipeline.ResultRoot: 11, pipeline.ResultNotRoot: 1234567, pipeline.ResultDuplicate: 2, pipeline.ResultUndecodable: 1, pipeline.ResultNotCloudTrail: 3, pipeline.ResultHeartbeat: 7, pipeline.ResultForeignSource: 1},
 }
 
 // shown is a report of the scene.
@@ -153,7 +153,7 @@ func TestNothingFoundIsAnAnswer(t *testing.T) {
 	} {
 		var out, notes bytes.Buffer
 		r := New(Config{Format: format, Out: &out, Notes: &notes})
-		if err := r.Show(Totals{Files: 1, Events: map[string]int{"not_root": 1204}}); err != nil {
+		if err := r.Show(Totals{Files: 1, Events: pipeline.Counts{pipeline.ResultNotRoot: 1204}}); err != nil {
 			t.Fatal(err)
 		}
 		if out.String() != want {

@@ -5,12 +5,13 @@ import (
 	"strings"
 
 	"rootwatch/classify/plain"
+	"rootwatch/pipeline"
 )
 
 // Totals is what was read, and what was not.
 type Totals struct {
 	Files          int
-	Events         map[string]int // by the results of rootwatch_events_total
+	Events         pipeline.Counts
 	Digests        int
 	NotCloudTrail  []string // files
 	FoldersSkipped int
@@ -24,13 +25,7 @@ type Totals struct {
 
 // all is the number of events that were read, by anybody: what is not CloudTrail's is none.
 func (t *Totals) all() int {
-	n := 0
-	for result, count := range t.Events {
-		if result != "not_cloudtrail" && result != "heartbeat" {
-			n += count
-		}
-	}
-	return n
+	return t.Events.Total() - t.Events[pipeline.ResultNotCloudTrail] - t.Events[pipeline.ResultHeartbeat]
 }
 
 // maxNamed is how many files are named in a sentence.
@@ -44,10 +39,10 @@ func (t *Totals) Lines(unexplained, invoked int) []string {
 		one, many string
 	}{
 		{t.Unselected, "root call outside the selection", "root calls outside the selection"},
-		{t.Events["duplicate"], "copy of a root call", "copies of root calls"},
-		{t.Events["not_root"], "not by root", "not by root"},
-		{t.Events["undecodable"], "undecodable", "undecodable"},
-		{t.Events["foreign_source"], "from a foreign source", "from a foreign source"},
+		{t.Events[pipeline.ResultDuplicate], "copy of a root call", "copies of root calls"},
+		{t.Events[pipeline.ResultNotRoot], "not by root", "not by root"},
+		{t.Events[pipeline.ResultUndecodable], "undecodable", "undecodable"},
+		{t.Events[pipeline.ResultForeignSource], "from a foreign source", "from a foreign source"},
 	} {
 		if p.n > 0 {
 			of = append(of, counted(p.n, p.one, p.many))
@@ -63,7 +58,7 @@ func (t *Totals) Lines(unexplained, invoked int) []string {
 		{t.DigestFolders, "folder of digests", "folders of digests"},
 		{t.Digests, "digest file", "digest files"},
 		{t.NotFiles, "pipe, device or socket", "pipes, devices and sockets"},
-		{t.Events["not_cloudtrail"], "value that is not CloudTrail's", "values that are not CloudTrail's"},
+		{t.Events[pipeline.ResultNotCloudTrail], "value that is not CloudTrail's", "values that are not CloudTrail's"},
 	} {
 		if p.n > 0 {
 			unread = append(unread, counted(p.n, p.one, p.many))
@@ -79,7 +74,7 @@ func (t *Totals) Lines(unexplained, invoked int) []string {
 	if len(unread) > 0 {
 		lines = append(lines, "Left out: "+strings.Join(unread, ", ")+".")
 	}
-	if t.Events["foreign_source"] > 0 {
+	if t.Events[pipeline.ResultForeignSource] > 0 {
 		lines = append(lines, "Events from a foreign source claim to be CloudTrail's and were put on a bus by somebody else: they are not judged, unless --eventbridge.trusted-source names their source.")
 	}
 	if t.Broken > 0 {

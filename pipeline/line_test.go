@@ -33,17 +33,17 @@ func TestALargeBatchGoesInPartsAndIsDoneOnce(t *testing.T) {
 	var all batches
 	for i := range 4 {
 		b := batch(userEvent, crowd(i*n, n), "broken", crowd(i*n, 10))
-		b.Done = func() {
+		b.Done = func(o Outcome) {
 			done++
 			if len(sink.ids) != done*n {
 				t.Errorf("batch %d is done after %d calls, want %d", done, len(sink.ids), done*n)
 			}
 			want := map[string]int{"root": n, "duplicate": 10, "not_root": 1, "undecodable": 1}
-			if diff := cmp.Diff(want, b.Events()); diff != "" {
+			if diff := cmp.Diff(want, named(o.Events)); diff != "" {
 				t.Errorf("what has become of the batch (-want +got):\n%s", diff)
 			}
-			if len(b.Broken()) != 1 {
-				t.Errorf("broken: %v", b.Broken())
+			if len(o.Broken) != 1 || o.Broken[0].Record != 2 {
+				t.Errorf("broken: %v", o.Broken)
 			}
 		}
 		all = append(all, b)
@@ -86,7 +86,7 @@ func TestABatchInPartsIsCutShort(t *testing.T) {
 		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
 			for i := range 2 {
 				b := batch(crowd(i, 20*partEvents))
-				b.Done = func() { t.Error("a batch is done that was never told") }
+				b.Done = func(Outcome) { t.Error("a batch is done that was never told") }
 				if err := submit(ctx, b); err != nil {
 					return err
 				}
@@ -138,10 +138,10 @@ func TestOneLargeTextIsExpandedAtATime(t *testing.T) {
 	defer running.Wait()
 	defer stop()
 	in := make(chan *Batch)
-	out := parallel(ctx, &running, 4, stageFunc(func(ctx context.Context, b *Batch) error {
+	out := parallel(ctx, &running, 4, stageFunc(func(ctx context.Context, b *work) error {
 		err := d.process(ctx, b)
 		select {
-		case <-b.place.first:
+		case <-b.slot.first:
 		default:
 			t.Error("a large text was expanded before its batch's turn")
 		}
@@ -156,9 +156,9 @@ func TestOneLargeTextIsExpandedAtATime(t *testing.T) {
 		roots := 0
 		for part := range each(ctx, out) {
 			roots += len(part.events)
-			if part.of == nil {
-				if part.counts[resultUndecodable] != 2 {
-					t.Errorf("%d texts are broken, want 2", part.counts[resultUndecodable])
+			if part.whole == nil {
+				if part.outcome.Events[ResultUndecodable] != 2 {
+					t.Errorf("%d texts are broken, want 2", part.outcome.Events[ResultUndecodable])
 				}
 				break
 			}
@@ -184,12 +184,12 @@ func TestALargeTextWaitsForItsTurn(t *testing.T) {
 			cfg := &Config{Logger: slog.New(slog.DiscardHandler)}
 			cfg.setDefaults()
 			ctx, stop := context.WithCancel(t.Context())
-			b, done := batch(tt.data), false
+			b, done := &work{Batch: batch(tt.data)}, false
 			if !tt.alone {
-				b.place = &place{first: make(chan struct{})}
+				b.slot = &slot{first: make(chan struct{})}
 			}
 			if tt.turn {
-				close(b.place.first)
+				close(b.slot.first)
 			}
 			go func() {
 				_ = newDecoder(cfg).process(ctx, b)
@@ -201,8 +201,8 @@ func TestALargeTextWaitsForItsTurn(t *testing.T) {
 			}
 			stop()
 			synctest.Wait()
-			if !done || tt.waits && b.counts != (resultCounts{}) {
-				t.Errorf("%s: done %v, counted %v after the batch was cut short", name, done, b.counts)
+			if !done || tt.waits && b.outcome.Events != (Counts{}) {
+				t.Errorf("%s: done %v, counted %v after the batch was cut short", name, done, b.outcome.Events)
 			}
 		})
 	}
