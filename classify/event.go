@@ -124,17 +124,31 @@ func (ev *Event) consoleAttribute() Text {
 	return ev.UserIdentity.SessionContext.Attributes.SessionCredentialFromConsole
 }
 
+// Outcomes are the words of a sign-in event for how it ended, nil for all other events: in another service's response the
+// caller chooses texts, as the key prefix that UpdateTrail gives back.
+func (ev *Event) Outcomes() ResponseElements {
+	if !ev.signIn() {
+		return nil
+	}
+	return ev.ResponseElements
+}
+
+// signIn reports whether AWS Sign-In or a page of the console wrote the event, and not the service that was called.
+func (ev *Event) signIn() bool {
+	return readEventKind(ev.EventType) == consoleSignIn || readCalled(ev.EventSource) == calledSignIn
+}
+
 // Failed reports whether the call came to nothing. It takes the record's word for a failure, and no word for a success
 // beside it: what is milder for having failed must certainly have failed.
 func (ev *Event) Failed() bool {
 	failed := !ev.ErrorCode.Empty() || !ev.ErrorMessage.Empty()
-	for _, outcome := range ev.ResponseElements {
+	for _, outcome := range ev.Outcomes() {
 		if outcome.name() == "success" {
 			return false
 		}
 		failed = true
 	}
-	if success := ev.AdditionalEventData.Success; success.isTrue() || success.isFalse() {
+	if success := ev.AdditionalEventData.Success; ev.signIn() && (success.isTrue() || success.isFalse()) {
 		return success.isFalse()
 	}
 	return failed

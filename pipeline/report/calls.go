@@ -131,12 +131,12 @@ func yesNo(flag string) string {
 
 // outcome is how a call ended: its error, or what a sign-in says of itself.
 func outcome(e *classify.Event) string {
-	for _, t := range slices.Concat([]classify.Text{e.ErrorCode}, e.ResponseElements, []classify.Text{e.ErrorMessage}) {
+	for _, t := range slices.Concat([]classify.Text{e.ErrorCode}, e.Outcomes(), []classify.Text{e.ErrorMessage}) {
 		if !t.Empty() {
 			return t.Value
 		}
 	}
-	if e.AdditionalEventData.Success.Value == "false" {
+	if e.Failed() {
 		return "Failure"
 	}
 	return "ok"

@@ -280,6 +280,28 @@ func TestSignInsBelongToTheSessionThatTheyOpen(t *testing.T) {
 	}
 }
 
+// How a call ended is the service's word, never a text that the caller chose and the response repeats.
+func TestResultsAreTheServicesWord(t *testing.T) {
+	call := func(service, name, more string) *classify.Event {
+		return finding(t, "a", record("e", "2026-11-02T08:00:00Z", service, name, "203.0.113.7", "cli", "", more)).Event
+	}
+	for _, tt := range []struct {
+		name string
+		e    *classify.Event
+		want string
+	}{
+		{"a call", call("iam", "CreateUser", ""), "ok"},
+		{"a call that failed", call("iam", "CreateUser", `,"errorCode":"AccessDenied"`), "AccessDenied"},
+		{"a response with a text of the caller's", call("cloudtrail", "UpdateTrail", `,"responseElements":{"s3KeyPrefix":"Failure"}`), "ok"},
+		{"a sign-in that failed", call("signin", "ConsoleLogin", `,"responseElements":{"ConsoleLogin":"Failure"}`), "Failure"},
+		{"an OAuth call that failed", call("signin", "CreateOAuth2Token", `,"additionalEventData":{"success":false}`), "Failure"},
+	} {
+		if got := outcome(tt.e); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestCallsBeyondTheLimitAreCounted(t *testing.T) {
 	calls := NewCalls()
 	calls.kept = 3
