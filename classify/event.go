@@ -70,8 +70,18 @@ type RequestParameters struct {
 	Enable                 Text `json:"enable"`
 	CreateVolumePermission Text `json:"createVolumePermission"`
 	LaunchPermission       Text `json:"launchPermission"`
+	OperationType          Text `json:"operationType"`
 	ValuesToAdd            Text `json:"valuesToAdd"`
-	PublicAccessBlock      Text `json:"PublicAccessBlockConfiguration"`
+
+	PublicAccessBlock PublicAccessBlock `json:"PublicAccessBlockConfiguration"`
+}
+
+// PublicAccessBlock is which of S3's blocks on public access are set, for a bucket or an account.
+type PublicAccessBlock struct {
+	BlockPublicACLs       Text `json:"BlockPublicAcls"`
+	IgnorePublicACLs      Text `json:"IgnorePublicAcls"`
+	BlockPublicPolicy     Text `json:"BlockPublicPolicy"`
+	RestrictPublicBuckets Text `json:"RestrictPublicBuckets"`
 }
 
 // ResponseElements is how a sign-in event says whether it succeeded: "Success" or "Failure" in a member with the
@@ -308,6 +318,13 @@ func (a *AdditionalEventData) UnmarshalJSON(b []byte) error {
 // UnmarshalJSON takes any JSON value.
 func (p *RequestParameters) UnmarshalJSON(b []byte) error {
 	type plain RequestParameters
+	_, err := object(b, (*plain)(p))
+	return err
+}
+
+// UnmarshalJSON takes any JSON value.
+func (p *PublicAccessBlock) UnmarshalJSON(b []byte) error {
+	type plain PublicAccessBlock
 	_, err := object(b, (*plain)(p))
 	return err
 }

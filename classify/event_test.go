@@ -43,6 +43,7 @@ func TestAnyOtherFieldTakesAnyJSONType(t *testing.T) {
 		"errorMessage", "readOnly", "eventID", "eventType", "recipientAccountId", "sharedEventID", "addendum", "addendum.reason",
 		"addendum.originalEventID", "additionalEventData", "additionalEventData.MFAUsed", "additionalEventData.signInSessionArn",
 		"additionalEventData.success", "responseElements", "responseElements.ConsoleLogin", "requestParameters",
+		"requestParameters.userName", "requestParameters.PublicAccessBlockConfiguration", "requestParameters.PublicAccessBlockConfiguration.BlockPublicAcls",
 		"sessionCredentialFromConsole", "tlsDetails", "signInSessionArn", "userIdentity.arn", "userIdentity.accountId",
 		"userIdentity.principalId", "userIdentity.userName", "userIdentity.accessKeyId", "userIdentity.sessionContext",
 		"userIdentity.sessionContext.sessionIssuer", "userIdentity.sessionContext.sessionIssuer.type",

@@ -37,7 +37,7 @@ var (
 	anyDevice     = impactCase{"a device that may be root's, not by central root access", func(c *call) bool { return !c.rootsDevice() && !c.has(markAssumedRoot) }}
 	disabled      = impactCase{"with enable false", func(c *call) bool { return c.param().Enable.isFalse() }}
 	shared        = impactCase{"for others", (*call).shares}
-	opened        = impactCase{"with a block taken away", func(c *call) bool { return strings.Contains(c.param().PublicAccessBlock.Value, "false") }}
+	opened        = impactCase{"with a block taken away", (*call).opens}
 )
 
 type impactCase struct {
@@ -149,6 +149,9 @@ func readImpact(c *call) (out impact) {
 		return out
 	}
 	service, _, _ := strings.Cut(c.ev.EventSource.name(), ".")
+	if c.called == calledSignIn { // in a region's name too: us-east-1.signin.amazonaws.com
+		service = "signin"
+	}
 	for _, r := range impactsOf[c.ev.EventName.name()] {
 		if r.Service != "" && r.Service != service || r.when != nil && !r.when(c) {
 			continue
@@ -180,6 +183,7 @@ func (c *call) rootsDevice() bool {
 }
 
 // shares reports whether the permissions of a snapshot or an image are widened; those that are taken away do no harm.
+// operationType is the older way to say it (EC2 API Reference, ModifyImageAttribute and ModifySnapshotAttribute).
 func (c *call) shares() bool {
 	p := c.param()
 	for _, t := range []Text{p.CreateVolumePermission, p.LaunchPermission} {
@@ -187,5 +191,12 @@ func (c *call) shares() bool {
 			return true
 		}
 	}
-	return !p.ValuesToAdd.Empty()
+	return p.OperationType.name() == "add" || !p.ValuesToAdd.Empty()
+}
+
+// opens reports whether one of the four blocks on public access is not set. The request replaces all of them, and one that
+// it does not name is off (S3 API Reference, PublicAccessBlockConfiguration).
+func (c *call) opens() bool {
+	b := c.param().PublicAccessBlock
+	return !(b.BlockPublicACLs.isTrue() && b.IgnorePublicACLs.isTrue() && b.BlockPublicPolicy.isTrue() && b.RestrictPublicBuckets.isTrue())
 }

@@ -13,6 +13,9 @@ func TestImpact(t *testing.T) {
 		return append([]change{set("eventSource", service+".amazonaws.com"), set("eventName", name)}, more...)
 	}
 	param := func(name string, value any) change { return set("requestParameters."+name, value) }
+	blocks := func(last any) map[string]any {
+		return map[string]any{"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": true, "RestrictPublicBuckets": last}
+	}
 	for _, tt := range []struct {
 		name     string
 		changes  []change
@@ -41,6 +44,7 @@ func TestImpact(t *testing.T) {
 		{"an MFA device deleted", does("iam", "DeleteVirtualMFADevice", param("serialNumber", "arn:aws:iam::111122223333:mfa/phone")), High, "deletes an MFA device, which may be root's"},
 		{"root's e-mail address", does("account", "AcceptPrimaryEmailUpdate"), Critical, "changes a root user's e-mail address"},
 		{"a bearer token", does("signin", "CreateBearerToken"), Critical, "makes a bearer token with root's permissions"},
+		{"a bearer token, at an endpoint with its region", does("us-east-1.signin", "CreateBearerToken"), Critical, "makes a bearer token with root's permissions"},
 		{"CloudTrail stopped", does("cloudtrail", "StopLogging"), Critical, "changes or ends the recording of events by CloudTrail"},
 		{"CloudTrail could not be stopped", does("cloudtrail", "StopLogging", set("errorCode", "AccessDenied")), High, ""},
 		{"CloudTrail changed, and a text of the caller's in the response reads Failure", does("cloudtrail", "UpdateTrail", set("responseElements.s3KeyPrefix", "Failure")), Critical, "changes or ends the recording of events by CloudTrail"},
@@ -62,8 +66,13 @@ func TestImpact(t *testing.T) {
 		{"a snapshot shared no more", does("ec2", "ModifySnapshotAttribute", param("createVolumePermission", map[string]any{"remove": map[string]any{}})), High, ""},
 		{"a database's snapshot shared", does("rds", "ModifyDBSnapshotAttribute", param("valuesToAdd", []string{"all"})), High, "shares a database's snapshot with others"},
 		{"a bucket's policy", does("s3", "PutBucketPolicy"), High, "changes who may use a bucket"},
-		{"a block on public access taken away", does("s3", "PutBucketPublicAccessBlock", param("PublicAccessBlockConfiguration", map[string]any{"BlockPublicAcls": false})), High, "lets a bucket be made public"},
-		{"a block on public access", does("s3", "PutBucketPublicAccessBlock", param("PublicAccessBlockConfiguration", map[string]any{"BlockPublicAcls": true})), High, ""},
+		{"a snapshot shared, said the older way", does("ec2", "ModifySnapshotAttribute", param("operationType", "add"), param("groupNames", []string{"all"})), High, "shares a snapshot or an image with others"},
+		{"a snapshot shared no more, said the older way", does("ec2", "ModifySnapshotAttribute", param("operationType", "remove")), High, ""},
+		{"a block on public access taken away", does("s3", "PutBucketPublicAccessBlock", param("PublicAccessBlockConfiguration", blocks(false))), High, "lets a bucket be made public"},
+		{"a block on public access not named, which takes it away", does("s3", "PutBucketPublicAccessBlock", param("PublicAccessBlockConfiguration", map[string]any{"BlockPublicAcls": true})), High, "lets a bucket be made public"},
+		{"no block on public access named", does("s3", "PutAccountPublicAccessBlock", param("PublicAccessBlockConfiguration", "")), High, "lets a bucket be made public"},
+		{"all blocks on public access", does("s3", "PutBucketPublicAccessBlock", param("PublicAccessBlockConfiguration", blocks(true))), High, ""},
+		{"all blocks on public access, as strings", does("s3", "PutAccountPublicAccessBlock", param("PublicAccessBlockConfiguration", blocks("true"))), High, ""},
 		{"a bucket's policy deleted, by an ordinary session", does("s3", "DeleteBucketPolicy"), High, ""},
 		{"request parameters that are no object", does("iam", "CreateAccessKey", set("requestParameters", "x")), Critical, "gives root a long-lived access key"},
 
