@@ -3,6 +3,7 @@ package classify
 import (
 	"flag"
 	"math/bits"
+	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -48,6 +49,29 @@ func TestEveryCombinationOfFacts(t *testing.T) {
 		}
 	}
 	t.Logf("%d combinations in %.1f s", combinations, time.Since(began).Seconds())
+}
+
+// A fact that is added must be walked over too: walk, credentials and chosen set each of these.
+func TestTheWalkKnowsEveryFact(t *testing.T) {
+	walked := []string{"exactRoot", "emptyARN", "event", "called", "invokedBy", "known", "address", "key", "session", "bearer", "marks", "agent", "failed"}
+	var names []string
+	for i := range reflect.TypeFor[facts]().NumField() {
+		names = append(names, reflect.TypeFor[facts]().Field(i).Name)
+	}
+	if !slices.Equal(names, walked) {
+		t.Errorf("facts are %v, walked are %v", names, walked)
+	}
+	if all := markSet(1)<<len(clientMarks) - 1; all != allMarks || readable() != allMarks {
+		t.Errorf("the walk sets the marks %b, the table has %b", allMarks, readable())
+	}
+}
+
+// readable are the marks that the table of marks can give.
+func readable() (set markSet) {
+	for i := range clientMarks {
+		set |= clientMarks[i].bit
+	}
+	return set
 }
 
 type walkResult struct {

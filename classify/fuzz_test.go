@@ -17,7 +17,13 @@ func FuzzEvent(f *testing.F) {
 		edit(serviceCall(), set("userIdentity.sessionContext", map[string]any{"sessionIssuer": map[string]any{}})),
 		edit(serviceCall(), set("tlsDetails", map[string]any{"tlsVersion": "TLSv1.3"})),
 		edit(serviceCall(), set("userIdentity.invokedBy", "cloudshell.amazonaws.com")),
+		edit(serviceCall(), set("userIdentity.invokedBy", "eu-west-1.q.amazonaws.com")),
 		edit(serviceCall(), set("sessionCredentialFromConsole", true)),
+		edit(serviceCall(), set("sessionCredentialFromConsole", literal("[1]"))),
+		edit(serviceCall(), set("userIdentity.credentialId", "EXAMPLEVHULj")),
+		edit(serviceCall(), set("userIdentity.onBehalfOf.userId", "u")),
+		edit(serviceCall(), set("userIdentity.inScopeOf.issuerType", "AWS::EC2::Instance")),
+		edit(serviceCall(), set("eventSource", "us-east-1.signin.amazonaws.com")),
 		edit(serviceCall(), set("userIdentity.accessKeyId", literal("[1]"))),
 		edit(sessionCall(), set("userIdentity.type", "Unknown")),
 		edit(serviceCall(), set("userIdentity.sessionContext.assumedRoot", "true")),
@@ -58,6 +64,9 @@ func FuzzEvent(f *testing.F) {
 // serviceName is rule 2 as a pattern.
 var serviceName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu)$`)
 
+// namedForSomebody is a name of those that act for whoever is signed in, and of customers' hosts.
+var namedForSomebody = regexp.MustCompile(`(^|\.)(signin|console|aws-mcp|cloud9|cloudshell|q|compute|compute-1|elb)\.`)
+
 // naivelyUnexplained says which condition for service_invoked a record breaks, "" if none. Its keys are folded.
 func naivelyUnexplained(record map[string]any) string {
 	at := func(path string) any {
@@ -75,7 +84,7 @@ func naivelyUnexplained(record map[string]any) string {
 			return false
 		}
 		name = strings.ToLower(name)
-		return serviceName.MatchString(name) && !regexp.MustCompile(`(^|\.)(signin|console|aws-mcp|cloudshell)\.`).MatchString(name)
+		return serviceName.MatchString(name) && !namedForSomebody.MatchString(name) && !strings.HasPrefix(name, "internal.amazonaws.com")
 	}
 	eventType := at("eventType")
 	source, _ := at("eventSource").(string)
@@ -84,7 +93,7 @@ func naivelyUnexplained(record map[string]any) string {
 		return "the type is not Root"
 	case eventType != nil && eventType != "" && eventType != "AwsApiCall" && eventType != "AwsServiceEvent":
 		return "the event type is another"
-	case strings.HasPrefix(strings.ToLower(strings.TrimSpace(source)), "signin."):
+	case regexp.MustCompile(`(^|\.)signin\.`).MatchString(strings.ToLower(strings.Trim(source, " \t\r\n"))):
 		return "it is a sign-in"
 	case !service("userIdentity.invokedBy"):
 		return "no service is in invokedBy"
@@ -95,12 +104,14 @@ func naivelyUnexplained(record map[string]any) string {
 	case !emptyValue(at("userIdentity.sessionContext")):
 		return "there is a session"
 	}
-	if flag := at("sessionCredentialFromConsole"); flag == true || flag == "true" {
-		return "the session is the console's"
+	flag := at("sessionCredentialFromConsole")
+	if text, _ := flag.(string); flag != false && !emptyValue(flag) && !strings.EqualFold(strings.TrimSpace(text), "false") {
+		return "the session may be the console's"
 	}
 	for _, mark := range []string{
 		"tlsDetails", "userIdentity.invokedByDelegate", "userIdentity.sessionContext.assumedRoot", "signInSessionArn",
 		"userIdentity.signInSessionArn", "userIdentity.sessionContext.signInSessionArn", "additionalEventData.signInSessionArn",
+		"userIdentity.credentialId", "userIdentity.onBehalfOf", "userIdentity.inScopeOf",
 	} {
 		if !emptyValue(at(mark)) {
 			return "there is " + mark
