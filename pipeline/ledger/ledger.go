@@ -213,6 +213,8 @@ func (l *Ledger) write(ctx context.Context, f *pipeline.Finding, w *writing) (ou
 	id := key(f.ID)
 	old, err = l.put(ctx, f, id, w, "")
 	if err == nil && old != nil && !f.Identity().Same(identityOf(old)) {
+		verdict, reason, severity := verdictOf(old)
+		l.recent.Learn(f.ID, identityOf(old), verdict, reason, severity)
 		id, old, err = l.another(ctx, f, w, id, old)
 	}
 	switch {

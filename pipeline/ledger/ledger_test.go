@@ -222,6 +222,34 @@ func TestAnotherCallUnderTheSameIDIsRecordedForItself(t *testing.T) {
 	}
 }
 
+// This task meets the call that shares the id before the call that has it: a correction of the latter must not be measured
+// against the former.
+func TestACorrectionOfACallThatAnotherTaskRecordedIsHeard(t *testing.T) {
+	server := newServer(t)
+	at := func(time string, verdict classify.Verdict, severity classify.Severity) *pipeline.Finding {
+		f := call("shared", verdict, severity)
+		f.Event.EventTime = classify.Text{Value: time, Present: true}
+		return f
+	}
+	record(t, task(t, server, "a"), at("2026-11-02T08:00:00Z", classify.ServiceInvoked, classify.Info))
+	l := task(t, server, "b")
+	if !record(t, l, at("2026-11-02T09:00:00Z", classify.Unexplained, classify.High)) {
+		t.Fatal("another call under the id is not the first of its own")
+	}
+	correction := at("2026-11-02T08:00:00Z", classify.Unexplained, classify.High)
+	correction.Event.Addendum.Reason = classify.Text{Value: "UPDATED_DATA", Present: true}
+	correction.Event.Addendum.OriginalEventID = classify.Text{Value: "shared", Present: true}
+	if l.Seen(correction) {
+		t.Error("the correction is taken for a copy of the other call")
+	}
+	if outcome := recorded(t, l, correction); outcome != pipeline.Correction {
+		t.Errorf("the correction is recorded as %d", outcome)
+	}
+	if !l.Seen(at("2026-11-02T09:00:00Z", classify.Unexplained, classify.High)) {
+		t.Error("the other call is not known any more")
+	}
+}
+
 // The write took effect, but its answer was lost: the call must be counted, by this task and only by it.
 func TestAWriteWhoseAnswerWasLostIsStillTheFirst(t *testing.T) {
 	for _, operation := range []string{"PutItem", "UpdateItem"} {
