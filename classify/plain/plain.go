@@ -2,7 +2,7 @@
 // record chooses what stands in it, and it ends on a terminal, in a log line, in a document, on a page or in a table.
 //
 // [Cut] bounds a text, [Visible] puts it on one line of visible characters, [Shown] makes it a word of a sentence,
-// [AppendJSON] a JSON string, [Begins] the beginning of bytes that are no text. What is short and clean stays as it is.
+// [AppendJSON] a JSON string, [VisibleJSON] does the same for JSON that is written already, [Begins] the beginning of bytes that are no text. What is short and clean stays as it is.
 //
 // It stands below everything else and imports the standard library alone.
 package plain
@@ -108,13 +108,39 @@ func AppendJSON(b []byte, s string) []byte {
 			b = append(b, '\\', byte(r))
 		case IsVisible(r, size):
 			b = append(b, s[i:i+size]...)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
 		default:
-			b = fmt.Appendf(b, `\u%04x`, r)
+			b = appendEscape(b, r)
 		}
 		i += size
 	}
 	return append(b, '"')
+}
+
+// VisibleJSON is JSON, made by others, that is safe to look at: what [AppendJSON] would escape is escaped as there. Beyond
+// ASCII that stands in strings only, where both say the same; line ends stay. What is clean already is returned as it is.
+func VisibleJSON(text []byte) []byte {
+	hidden := func(r rune, size int) bool { return r >= 0x7f && !IsVisible(r, size) }
+	var b []byte
+	done := 0 // how much of text is in b
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if hidden(r, size) {
+			b = appendEscape(append(b, text[done:i]...), r)
+			done = i + size
+		}
+		i += size
+	}
+	if done == 0 {
+		return text
+	}
+	return append(b, text[done:]...)
+}
+
+// appendEscape appends JSON's escape of a character.
+func appendEscape(b []byte, r rune) []byte {
+	if r > 0xffff {
+		high, low := utf16.EncodeRune(r)
+		return fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+	}
+	return fmt.Appendf(b, `\u%04x`, r)
 }

@@ -84,6 +84,22 @@ func TestBegins(t *testing.T) {
 	}
 }
 
+func TestVisibleJSON(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"nothing to do", "{\"a\":\"é 世界 \\n\"}\n", "{\"a\":\"é 世界 \\n\"}\n"},
+		{"delete, C1, a change of direction", "\"\x7f\u009b\u202e\"\n", `"\u007f\u009b\u202e"` + "\n"},
+		{"blanks that are none, private and unassigned characters", "\"\u00a0\u3000\ue000\u0378\"", `"\u00a0\u3000\ue000\u0378"`},
+		{"beyond the first plane", "\"\U000e0001x\"", `"\udb40\udc01x"`},
+		{"broken UTF-8", "\"a\xffb\"", `"a\ufffdb"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := string(VisibleJSON([]byte(tt.text))); got != tt.want {
+				t.Errorf("VisibleJSON(%q) = %s, want %s", tt.text, got, tt.want)
+			}
+		})
+	}
+}
+
 func FuzzPlain(f *testing.F) {
 	for _, s := range []string{"", "abc", "a\x00b", "\xff\xfe", "\u202e", "é\u0301", "\U0001f600", strings.Repeat("中", 50), "\xf0\x9f", "\U000e0001"} {
 		f.Add(s, 10)
@@ -94,8 +110,16 @@ func FuzzPlain(f *testing.F) {
 		if len(cut) > max(n, 0) || utf8.ValidString(s) && !utf8.ValidString(cut) {
 			t.Errorf("Cut(%q, %d) = %q", s, n, cut)
 		}
+		written, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after string
+		if json.Unmarshal(written, &before) != nil || json.Unmarshal(VisibleJSON(written), &after) != nil || before != after {
+			t.Errorf("%q, made visible, says %q", before, after)
+		}
 		for name, text := range map[string]string{
-			"visible": Visible(s), "except": VisibleExcept(s, "|`"), "shown": Shown(s, n), "begins": Begins([]byte(s), n), "json": string(AppendJSON(nil, s)),
+			"written": string(VisibleJSON(written)), "visible": Visible(s), "except": VisibleExcept(s, "|`"), "shown": Shown(s, n), "begins": Begins([]byte(s), n), "json": string(AppendJSON(nil, s)),
 		} {
 			if !utf8.ValidString(text) {
 				t.Errorf("%s of %q is not valid UTF-8: %q", name, s, text)

@@ -1,17 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/aws/smithy-go/logging"
+
+	"rootwatch/classify/plain"
 )
 
 // logFlags are --log.level and --log.format.
@@ -49,29 +47,12 @@ func (l awsLogger) Logf(level logging.Classification, format string, args ...any
 	to(strings.TrimSpace(fmt.Sprintf(format, args...)), "from", "aws-sdk")
 }
 
-// visibleJSON is for lines of JSON: what JSON lets pass and a terminal does not show as such (delete, the C1 control characters,
-// of which U+009B begins a terminal's commands, and formatting such as a change of direction) is written as JSON's own escapes.
-// They stand in strings only, where both are the same. Values of events are the attacker's.
+// visibleJSON is for lines of JSON. encoding/json lets characters pass that a terminal does not show as such, as U+009B, which
+// begins a terminal's commands, and values of events are the attacker's.
 type visibleJSON struct{ w io.Writer }
 
 func (v visibleJSON) Write(line []byte) (int, error) {
-	hidden := func(r rune) bool { return r >= 0x7f && r <= 0x9f || unicode.Is(unicode.Cf, r) }
-	out := line
-	if bytes.ContainsFunc(line, hidden) {
-		out = make([]byte, 0, len(line)+64)
-		for _, r := range string(line) {
-			switch {
-			case !hidden(r):
-				out = utf8.AppendRune(out, r)
-			case r > 0xffff:
-				high, low := utf16.EncodeRune(r)
-				out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
-			default:
-				out = fmt.Appendf(out, `\u%04x`, r)
-			}
-		}
-	}
-	if _, err := v.w.Write(out); err != nil {
+	if _, err := v.w.Write(plain.VisibleJSON(line)); err != nil {
 		return 0, err
 	}
 	return len(line), nil
