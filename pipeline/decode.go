@@ -112,7 +112,7 @@ func (r *reading) event(ctx context.Context, u envelope.Unit) {
 		return
 	}
 	e.EnvelopeAccount = u.Account
-	r.work.add(ctx, event{Event: e, id: identify(e, u.Text), record: r.index}, len(u.Text))
+	r.work.add(ctx, event{Event: e, id: identify(e, u.Text), record: r.index, size: len(u.Text)})
 }
 
 // aggregated ends one of CloudTrail's aggregated events. That there are any is logged once.

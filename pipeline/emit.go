@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -10,20 +9,21 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"golang.org/x/sync/errgroup"
 )
 
-// emitter is the last stage. For each finding, in order: is it a copy; the sinks; the ledger; the counters
-// and gauges of root calls. After all of them the batch's other counters, and then Done: whatever a source
-// checkpoints has been told, written down and counted.
+// emitter is the last stage. For each finding, in this order: is it a copy; the sinks; the ledger; the counters and
+// gauges of root calls. When all findings of a batch have come to their end, the batch's other counters, and then Done:
+// whatever a source checkpoints has been told, written down and counted.
 //
-// Batches are taken one at a time, and of the copies in a batch the first goes before the others: a copy that
-// comes while its original is being told waits for it, and is judged by how that ended.
+// Accounts take turns, so that a burst in one does not hold up the call in another, and calls are written down many at a
+// time. A copy that comes while its original is under way waits for its end, and is judged by that. Batches of one shard
+// are done in the order in which they came.
 //
-// A large batch comes as several partial batches, the batch itself last: what they end as is counted with it.
+// A call that the sinks or the ledger do not take is not given up: it pages without them after a while (unrecorded.go),
+// and its batch is not done before they have it.
 //
-// Of a batch that is cut short only the root calls that were finished are counted. It is read again later:
-// its other events are counted then, and those root calls are duplicates.
+// Of a batch that is cut short only the root calls that were finished are counted. It is read again later: its other
+// events are counted then, and those root calls are duplicates.
 type emitter struct {
 	sinks   []Sink
 	ledger  Ledger
@@ -31,133 +31,323 @@ type emitter struct {
 	log     *slog.Logger
 	now     func() time.Time
 	onCopy  func(*Finding)
+	inOrder bool          // one call after the other, in the order in which they came
+	patient time.Duration // how long a call waits for sinks and ledger before it pages without them
+	ages    *ages
 }
 
-func (s *emitter) process(ctx context.Context, w *work) error {
-	if w.Abandoned != nil && w.Abandoned() {
-		if w.whole == nil {
-			w.done(Outcome{})
+// What emit holds at the most of what has not come to its end: beyond that the pipeline is full.
+const (
+	maxCalls          = 2048
+	maxCallBytes      = 16 << 20 // of their events' texts
+	maxBatches        = 1024
+	maxBatchesInOrder = 2
+	maxBatchBytes     = 64 << 20 // of their records
+)
+
+// recordsAtOnce is how many calls are written down at a time at the most, and how many at the start.
+const (
+	recordsAtOnce      = 64
+	recordsAtOnceStart = 16
+	recordsAtOnceLeast = 2
+)
+
+// emission is the emitter's work during one run.
+type emission struct {
+	*emitter
+	limiter *limiter
+
+	mu         sync.Mutex // guards what follows, the batches' members that emit alone uses, and judged.raised
+	changed    *sync.Cond // whatever somebody may wait for has changed, or ctx has ended
+	toTell     *fairQueue[string, *judged]
+	toRecord   *fairQueue[string, *judged]
+	busy       map[string]*judged // by id: told, or being told, and not at its end
+	lanes      map[string][]*work // by shard: batches that are not done, in order
+	held       struct{ calls, callBytes, batches, batchBytes int }
+	unrecorded []*judged // in the order in which they came, those at their end among them
+}
+
+// judged is one root call on its way to its end.
+type judged struct {
+	f      *Finding // nil at the end
+	w      *work    // the batch
+	size   int      // bytes of its record
+	since  time.Time
+	ahead  *judged   // the one with the same id that it waits for, nil if it does not
+	behind []*judged // those that wait for this one
+	raised time.Time // when it was shown in the paging series without being recorded, zero if it was not
+}
+
+func newEmission(s *emitter) *emission {
+	e := &emission{
+		emitter: s, limiter: newLimiter(recordsAtOnceLeast, recordsAtOnceStart, recordsAtOnce),
+		toTell: newFairQueue[string, *judged](), toRecord: newFairQueue[string, *judged](),
+		busy: make(map[string]*judged), lanes: make(map[string][]*work),
+	}
+	e.changed = sync.NewCond(&e.mu)
+	return e
+}
+
+// start runs emit until ctx ends.
+func (s *emitter) start(ctx context.Context, running *sync.WaitGroup, in <-chan *work) {
+	e := newEmission(s)
+	context.AfterFunc(ctx, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.changed.Broadcast()
+	})
+	running.Go(func() {
+		for w := range each(ctx, in) {
+			e.admit(ctx, w)
 		}
-		return nil
+	})
+	running.Go(func() { e.tellAll(ctx) })
+	running.Go(func() { e.recordAll(ctx, running) })
+	running.Go(func() { e.watch(ctx) })
+}
+
+// admit takes a batch, or a part of one, and waits until there is room for more.
+func (e *emission) admit(ctx context.Context, w *work) {
+	left := w.Abandoned != nil && w.Abandoned()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if ctx.Err() != nil {
+		return
 	}
-	originals, copies := s.split(w)
-	if err := s.finish(ctx, w, originals); err != nil {
-		return err
-	}
-	for _, f := range copies { // their originals are finished now
-		if err := s.finish(ctx, w, []*Finding{f}); err != nil {
-			return err
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+	batch := w
 	if w.whole != nil {
-		w.whole.ahead.add(w.outcome)
-		return nil
+		batch = w.whole
 	}
-	outcome := w.ahead
-	outcome.add(w.outcome)
-	s.metrics.batch(w, outcome.Events, s.now())
-	w.done(outcome)
+	if !batch.admitted {
+		batch.admitted = true
+		e.held.batches++
+		e.held.batchBytes += batch.bytes()
+		e.lanes[w.ShardID] = append(e.lanes[w.ShardID], batch)
+	}
+	batch.total.add(w.outcome)
+	batch.left = batch.left || left
+	if !left {
+		e.hold(batch, w.events)
+	}
+	batch.complete = w.whole == nil
+	e.settle(w.ShardID)
+	e.changed.Broadcast()
+	for e.full() && ctx.Err() == nil {
+		e.changed.Wait()
+	}
+}
+
+// full reports whether emit holds as much as it may. e.mu is held.
+func (e *emission) full() bool {
+	batches := maxBatches
+	if e.inOrder {
+		batches = maxBatchesInOrder
+	}
+	return e.held.calls > maxCalls || e.held.callBytes > maxCallBytes || e.held.batches > batches || e.held.batchBytes > maxBatchBytes
+}
+
+// hold puts calls into the queue. e.mu is held.
+func (e *emission) hold(batch *work, events []event) {
+	now := time.Now()
+	for _, ev := range events {
+		j := &judged{f: ev.finding, w: batch, size: ev.size, since: now}
+		e.held.calls++
+		e.held.callBytes += j.size
+		batch.calls++
+		e.unrecorded = append(e.unrecorded, j)
+		e.toTell.push(e.turn(j.f), j)
+	}
+}
+
+// turn is what shares a turn in the queues: an account.
+func (e *emission) turn(f *Finding) string {
+	if e.inOrder {
+		return ""
+	}
+	return f.AccountID
+}
+
+// next waits for a call in one of the queues; it is nil when ctx has ended. A call whose id is under way waits behind it.
+func (e *emission) next(ctx context.Context, queue *fairQueue[string, *judged]) *judged {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for ctx.Err() == nil {
+		j, ok := queue.pop()
+		if !ok {
+			e.changed.Wait()
+			continue
+		}
+		switch ahead := e.busy[j.f.ID]; {
+		case ahead == j:
+			return j
+		case ahead == nil:
+			e.busy[j.f.ID] = j
+			return j
+		default:
+			j.ahead = ahead
+			ahead.behind = append(ahead.behind, j)
+		}
+	}
 	return nil
 }
 
-// split sets the copies within a batch apart from the first of each id.
-func (s *emitter) split(w *work) (originals, copies []*Finding) {
-	ids := make(map[string]bool, len(w.events))
-	for i := range w.events {
-		f := w.events[i].finding
-		if ids[f.ID] {
-			copies = append(copies, f)
+// tellAll takes each call to the sinks, one at a time.
+func (e *emission) tellAll(ctx context.Context) {
+	for j := e.next(ctx, e.toTell); j != nil; j = e.next(ctx, e.toTell) {
+		switch {
+		case j.w.Abandoned != nil && j.w.Abandoned():
+			e.end(j, nil)
+			continue
+		case e.ledger.Seen(j.f):
+			e.end(j, e.copied(j.f))
 			continue
 		}
-		ids[f.ID] = true
-		originals = append(originals, f)
+		if e.tell(ctx, j.f) != nil {
+			return
+		}
+		if e.inOrder {
+			e.record(ctx, j)
+			continue
+		}
+		e.mu.Lock()
+		e.toRecord.push(e.turn(j.f), j)
+		e.changed.Broadcast()
+		e.mu.Unlock()
 	}
-	return originals, copies
 }
 
-// recordsAtOnce is how many calls of a batch are written down at a time: each waits for its own answer, and a burst of root
-// calls must not hold up those behind it.
-const recordsAtOnce = 16
-
-// staleCount is how old the moment of counting may get while the ledger does not answer. The rule that pages looks back a day:
-// a series that is born older than that would page nobody.
-const staleCount = 10 * time.Minute
-
-// finish brings root calls with different ids to their end: told in order, then written down together and counted. It fails
-// only when ctx ends; those that were written down by then are counted.
-func (s *emitter) finish(ctx context.Context, w *work, findings []*Finding) error {
-	told := make([]*Finding, 0, len(findings))
-	for _, f := range findings {
-		if err := ctx.Err(); err != nil {
+// tell fails only when ctx ends.
+func (e *emission) tell(ctx context.Context, f *Finding) error {
+	for _, sink := range e.sinks {
+		err := e.insist(ctx, f, "a sink did not take a root call", func() error {
+			err := recovered(func() error { return sink.Take(ctx, f) })
+			if err != nil && ctx.Err() == nil {
+				e.metrics.sinkFailures.Inc()
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		if s.ledger.Seen(f) {
-			s.copied(w, f)
+	}
+	return nil
+}
+
+// recordAll writes told calls down, as many at a time as the limiter lets.
+func (e *emission) recordAll(ctx context.Context, running *sync.WaitGroup) {
+	if e.inOrder {
+		return
+	}
+	for e.limiter.acquire(ctx) == nil {
+		j := e.next(ctx, e.toRecord)
+		if j == nil {
+			return
+		}
+		running.Go(func() { e.record(ctx, j) })
+	}
+}
+
+// record writes a call down and counts it. The first try has a turn of the limiter's already, unless calls go in order;
+// between two tries the turn is somebody else's, so that a call which the ledger refuses holds up no other.
+func (e *emission) record(ctx context.Context, j *judged) {
+	f, turn := j.f, !e.inOrder
+	var outcome Recorded
+	err := e.insist(ctx, f, "the ledger did not take a root call", func() (err error) {
+		if !turn {
+			if err := e.limiter.acquire(ctx); err != nil {
+				return err
+			}
+		}
+		turn = false
+		f.Counted = e.counted(j)
+		err = recovered(func() error { outcome, err = e.ledger.Record(ctx, f); return err })
+		e.limiter.answered(err == nil)
+		return err
+	})
+	if err != nil {
+		return
+	}
+	result := ResultRoot
+	switch outcome {
+	case First:
+		e.metrics.rootCall(f)
+	case Correction: // one call still, but it pages as what it is now
+		e.metrics.corrected(f)
+		result = ResultDuplicate
+	default:
+		result = *e.copied(f)
+	}
+	e.end(j, &result)
+}
+
+// copied tells of a copy whoever asked.
+func (e *emission) copied(f *Finding) *Result {
+	if e.onCopy != nil {
+		e.onCopy(f)
+	}
+	result := ResultDuplicate
+	return &result
+}
+
+// end brings a call to its end: as a result, or left to the next owner of the shard.
+func (e *emission) end(j *judged, result *Result) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.busy, j.f.ID)
+	for _, waiting := range j.behind {
+		waiting.ahead = nil
+		e.toTell.push(e.turn(waiting.f), waiting)
+	}
+	if !j.raised.IsZero() {
+		e.metrics.unrecorded.Dec()
+	}
+	e.held.calls--
+	e.held.callBytes -= j.size
+	w := j.w
+	*j = judged{} // what still leads to it must not hold the record
+	for len(e.unrecorded) > 0 && e.unrecorded[0].f == nil {
+		e.unrecorded[0], e.unrecorded = nil, e.unrecorded[1:]
+	}
+	w.calls--
+	if result == nil {
+		w.left = true
+	} else {
+		w.total.Events[*result]++
+	}
+	e.settle(w.ShardID)
+	e.changed.Broadcast()
+}
+
+// settle ends the first batches of a shard, as far as nothing of them is under way. e.mu is held, so that they are done in
+// their order.
+func (e *emission) settle(shard string) {
+	lane := e.lanes[shard]
+	for len(lane) > 0 && lane[0].complete && lane[0].calls == 0 {
+		w := lane[0]
+		lane[0], lane = nil, lane[1:]
+		e.held.batches--
+		e.held.batchBytes -= w.bytes()
+		e.ages.remove(w.Batch)
+		if w.left {
+			w.done(Outcome{})
 			continue
 		}
-		for _, sink := range s.sinks {
-			err := s.insist(ctx, f, "a sink did not take a root call", func() error { return sink.Take(ctx, f) })
-			if err != nil {
-				return err
-			}
-		}
-		f.Counted = s.now().Truncate(time.Millisecond)
-		told = append(told, f)
+		e.metrics.batch(w, w.total.Events, e.now())
+		w.done(w.total)
 	}
-	errs := make([]error, len(told))
-	var counting sync.Mutex
-	var group errgroup.Group
-	group.SetLimit(recordsAtOnce)
-	for i, f := range told {
-		group.Go(func() error {
-			var outcome Recorded
-			errs[i] = s.insist(ctx, f, "the ledger did not take a root call", func() (err error) {
-				if now := s.now().Truncate(time.Millisecond); now.Sub(f.Counted) > staleCount {
-					f.Counted = now
-				}
-				outcome, err = s.ledger.Record(ctx, f)
-				return err
-			})
-			counting.Lock() // counted at once: a call whose turn is over must not wait for one that the ledger refuses
-			defer counting.Unlock()
-			switch {
-			case errs[i] != nil:
-			case outcome == First:
-				w.outcome.Events[ResultRoot]++
-				s.metrics.rootCall(f)
-			case outcome == Correction: // one call still, but it pages as what it is now
-				w.outcome.Events[ResultDuplicate]++
-				s.metrics.corrected(f)
-			default:
-				s.copied(w, f)
-			}
-			return nil
-		})
-	}
-	group.Wait() //nolint:errcheck // the errors are in errs, each with its finding
-	return errors.Join(errs...)
-}
-
-// copied counts a copy, and tells of it whoever asked.
-func (s *emitter) copied(w *work, f *Finding) {
-	w.outcome.Events[ResultDuplicate]++
-	if s.onCopy != nil {
-		s.onCopy(f)
+	if e.lanes[shard] = lane; len(lane) == 0 {
+		delete(e.lanes, shard)
 	}
 }
 
-// insist repeats try, with growing pauses, until it succeeds or ctx ends: a root call is not given up, and
-// the line behind it waits.
+// insist repeats try, with growing pauses, until it succeeds or ctx ends: a root call is not given up.
 func (s *emitter) insist(ctx context.Context, f *Finding, failed string, try func() error) error {
 	pause := backoff.ExponentialBackOff{
 		InitialInterval: 100 * time.Millisecond, MaxInterval: 5 * time.Second,
 		Multiplier: 2, RandomizationFactor: 0.3,
 	}
 	for {
-		err := recovered(try)
+		err := try()
 		if err == nil {
 			return nil
 		}

@@ -19,8 +19,13 @@ type work struct {
 	heartbeats []heartbeat // those found, shown by emit
 
 	whole *work // of a partial batch: the batch, which comes last and is Done
-	// ahead is what has become of the partial batches. Only emit may look at it: decode may still be busy with the batch.
-	ahead Outcome
+
+	// What follows is emit's, which guards it: decode may still be busy with the batch.
+	admitted bool    // emit has seen something of the batch
+	complete bool    // emit has seen all of it
+	left     bool    // something of it was left to the next owner of the shard
+	calls    int     // under way
+	total    Outcome // of the batch and its partial batches
 }
 
 // event is one CloudTrail event on its way through the stages.
@@ -28,6 +33,7 @@ type event struct {
 	*classify.Event
 	id      string   // see Finding.ID
 	record  int      // its index in the batch
+	size    int      // bytes of its text
 	finding *Finding // nil until classify
 }
 
@@ -44,16 +50,24 @@ const (
 	partSize   = 1 << 20 // bytes of their texts
 )
 
-// add takes an event of so many bytes up, and sends a partial batch ahead if that makes the batch too large to be held.
-func (w *work) add(ctx context.Context, e event, size int) {
+// add takes an event up, and sends a partial batch ahead if that makes the batch too large to be held.
+func (w *work) add(ctx context.Context, e event) {
 	w.events = append(w.events, e)
-	w.size += size
+	w.size += e.size
 	if w.slot == nil || len(w.events) < partEvents && w.size < partSize {
 		return
 	}
 	part := &work{Batch: w.Batch, whole: w, events: w.events}
 	w.events, w.size = nil, 0
 	send(ctx, w.slot.out, part) // if ctx has ended the batch is never done, and read again
+}
+
+// bytes is the size of the batch's records, as received.
+func (w *work) bytes() (n int) {
+	for i := range w.Records {
+		n += len(w.Records[i].Data)
+	}
+	return n
 }
 
 // broken takes note of why something in a record is undecodable.
@@ -144,17 +158,6 @@ func serial(ctx context.Context, running *sync.WaitGroup, s stage, in <-chan *wo
 		}
 	})
 	return out
-}
-
-// last runs the stage at the end of the line.
-func last(ctx context.Context, running *sync.WaitGroup, s stage, in <-chan *work) {
-	running.Go(func() {
-		for w := range each(ctx, in) {
-			if s.process(ctx, w) != nil {
-				return
-			}
-		}
-	})
 }
 
 // each gives what comes out of a channel until ctx ends.

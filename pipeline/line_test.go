@@ -28,7 +28,7 @@ func crowd(from, n int) string {
 
 func TestALargeBatchGoesInPartsAndIsDoneOnce(t *testing.T) {
 	sink, done := new(kept), 0
-	r := newRig(t, Config{DecodeWorkers: 3, Sinks: []Sink{sink}})
+	r := newRig(t, Config{DecodeWorkers: 3, InOrder: true, Sinks: []Sink{sink}})
 	const n = 2*partEvents + 100
 	var all batches
 	for i := range 4 {
@@ -74,8 +74,8 @@ func TestABatchIsLeftBetweenItsParts(t *testing.T) {
 	if err := r.Run(t.Context(), batches{b}); err != nil { // it waits until the batch is given back
 		t.Fatal(err)
 	}
-	if told != partEvents || r.events()["root"] != partEvents || r.series("rootwatch_records_total")[""] != 0 {
-		t.Errorf("%d calls are told, %v are counted; want those of the first part", told, r.events())
+	if told == 0 || told >= partEvents || r.events()["root"] != told || r.series("rootwatch_records_total")[""] != 0 {
+		t.Errorf("%d calls are told, %v are counted; want those alone that were under way", told, r.events())
 	}
 }
 

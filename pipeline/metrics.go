@@ -30,8 +30,12 @@ type metrics struct {
 	lastUndecodable    prometheus.Gauge
 	eventDelay         prometheus.Histogram
 	lastHeartbeat      *prometheus.GaugeVec // region
+	unrecorded         prometheus.Gauge
+	sinkFailures       prometheus.Counter
+	oldest             prometheus.GaugeFunc
 
 	maxAccounts int
+	now         func() time.Time
 
 	mu       sync.Mutex           // guards what follows
 	accounts map[string]bool      // those with a label value of their own
@@ -45,7 +49,7 @@ type series struct {
 	labels [2]string
 }
 
-func newMetrics(maxAccounts int) *metrics {
+func newMetrics(maxAccounts int, now func() time.Time, ages *ages) *metrics {
 	counter := func(name, help string) prometheus.CounterOpts {
 		return prometheus.CounterOpts{Namespace: "rootwatch", Name: name, Help: help}
 	}
@@ -81,7 +85,15 @@ func newMetrics(maxAccounts int) *metrics {
 		}),
 		lastHeartbeat: prometheus.NewGaugeVec(gauge("last_heartbeat_timestamp_seconds",
 			"Time of the newest heartbeat of a region, Unix time; of an expected region at least the process's start."), []string{"region"}),
+		unrecorded: prometheus.NewGauge(gauge("unrecorded_root_calls",
+			"Root calls that page without being recorded: the log or the ledger has not taken them.")),
+		sinkFailures: prometheus.NewCounter(counter("sink_failures_total",
+			"Root calls that the log, or another sink, did not take; they are tried again.")),
+		oldest: prometheus.NewGaugeFunc(gauge("oldest_batch_seconds",
+			"How long the oldest batch of records has been in the pipeline without being done; 0 without any."),
+			func() float64 { return ages.oldest().Seconds() }),
 		maxAccounts: maxAccounts,
+		now:         now,
 		accounts:    make(map[string]bool),
 		regions:     make(map[string]time.Time),
 		newest:      make(map[series]time.Time),
@@ -100,6 +112,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
 		m.rootCalls, m.rootCallsByAccount, m.accountsOverflow, m.lastRootCall, m.lastUnpushed,
 		m.records, m.recordBytes, m.events, m.lastUndecodable, m.eventDelay, m.lastHeartbeat,
+		m.unrecorded, m.sinkFailures, m.oldest,
 	} {
 		if err := r.Register(c); err != nil {
 			return err
@@ -143,13 +156,15 @@ func (m *metrics) raise(account string, severity classify.Severity, at time.Time
 	}
 }
 
-// advance brings a series up to a moment. It never goes back: calls are counted by several goroutines, and restored ones
-// come in any order.
+// advance brings a series up to a moment. It does not go back: calls are counted by several goroutines, and restored ones
+// come in any order. But a moment that lies in the future was shown by a clock that was wrong then, and would hide all
+// calls until that moment: it gives way.
 func (m *metrics) advance(of *prometheus.GaugeVec, account, label string, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := series{of, [2]string{account, label}}
-	if at.After(m.newest[key]) {
+	newest := m.newest[key]
+	if at.After(newest) || newest.After(m.now().Add(maxAhead)) {
 		m.newest[key] = at
 		of.WithLabelValues(account, label).Set(unixSeconds(at))
 	}

@@ -25,6 +25,12 @@ type Config struct {
 	Ledger Ledger
 	// Copy, if set, is told of each copy that changes nothing. The pipeline counts it and shows it to nobody.
 	Copy func(*Finding)
+	// InOrder is for a ledger that answers at once: calls are told and recorded one after the other, in the order in which
+	// they come. Otherwise accounts take turns, and many calls are recorded at a time.
+	InOrder bool
+	// Patience is how long a root call waits for the sinks and the ledger before it is shown in the series that pages
+	// without them. Default 10 s.
+	Patience time.Duration
 	// DedupSize is how many root calls the default ledger remembers. Default 100,000.
 	DedupSize int
 	// TrustedSources are values of an EventBridge envelope's `source`, besides AWS's own, whose CloudTrail
@@ -56,6 +62,9 @@ func (c *Config) setDefaults() {
 	orDefault(&c.MaxExpanded, 32<<20)
 	orDefault(&c.MaxEvents, 100_000)
 	orDefault(&c.DecodeWorkers, runtime.GOMAXPROCS(0))
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -85,6 +94,9 @@ func (c *Config) check() error {
 			return fmt.Errorf("configure pipeline: %s is %d, must be positive (0 for the default)", n.name, n.value)
 		}
 	}
+	if c.Patience < 0 {
+		return fmt.Errorf("configure pipeline: Patience is %s, must be positive (0 for the default)", c.Patience)
+	}
 	if slices.Contains(c.TrustedSources, "") {
 		return errors.New("configure pipeline: a trusted source is empty; name the value of the envelope's \"source\"")
 	}
@@ -111,7 +123,8 @@ func New(cfg Config) (*Pipeline, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
-	m := newMetrics(cfg.MaxAccounts)
+	ages := newAges()
+	m := newMetrics(cfg.MaxAccounts, cfg.Now, ages)
 	for _, r := range cfg.HeartbeatRegions {
 		m.heartbeat(r, cfg.Now())
 	}
@@ -131,8 +144,11 @@ func New(cfg Config) (*Pipeline, error) {
 		decode:   newDecoder(&cfg),
 		filter:   &rootFilter{log: cfg.Logger},
 		classify: &classifier{log: cfg.Logger},
-		emit:     &emitter{sinks: cfg.Sinks, ledger: ledger, metrics: m, log: cfg.Logger, now: cfg.Now, onCopy: cfg.Copy},
-		workers:  cfg.DecodeWorkers,
+		emit: &emitter{
+			sinks: cfg.Sinks, ledger: ledger, metrics: m, log: cfg.Logger, now: cfg.Now, onCopy: cfg.Copy,
+			inOrder: cfg.InOrder, patient: cfg.Patience, ages: ages,
+		},
+		workers: cfg.DecodeWorkers,
 	}, nil
 }
 
@@ -163,6 +179,7 @@ func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 	var running sync.WaitGroup
 	defer func() {
 		stop()
+		p.emit.ages.clear()
 		if !ended(&running, patience) {
 			err = errors.Join(err, errHangs)
 		}
@@ -175,16 +192,22 @@ func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 			return errStopped
 		default:
 		}
+		p.emit.ages.add(b)
 		select {
 		case submitted <- b:
 			return nil
 		case <-ctx.Done():
+			p.emit.ages.remove(b)
 			return ctx.Err()
 		case <-stagesCtx.Done():
 			return errStopped
 		}
 	})
 }
+
+// Oldest is how long the oldest batch has been in the pipeline without being done, 0 without any. A source that waits to
+// hand a batch over counts too.
+func (p *Pipeline) Oldest() time.Duration { return p.emit.ages.oldest() }
 
 // errHangs is part of Run's error when the stages do not end although nothing is left for them to do: a write to a log that
 // nobody reads may block for ever, and would take the whole program's end with it.
@@ -215,6 +238,6 @@ func (p *Pipeline) start(ctx context.Context, running *sync.WaitGroup) chan<- *B
 	decoded := parallel(ctx, running, p.workers, p.decode, submitted)
 	roots := serial(ctx, running, p.filter, decoded)
 	judged := serial(ctx, running, p.classify, roots)
-	last(ctx, running, p.emit, judged)
+	p.emit.start(ctx, running, judged)
 	return submitted
 }

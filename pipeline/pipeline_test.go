@@ -181,7 +181,7 @@ func TestFindingsSayWhereTheyComeFrom(t *testing.T) {
 func TestDoneComesLast(t *testing.T) {
 	var told []string
 	ledger := &flakyLedger{}
-	r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{
+	r := newRig(t, Config{Ledger: ledger, InOrder: true, Sinks: []Sink{
 		sinkFunc(func(_ context.Context, f *Finding) error { told = append(told, "first sink "+f.ID); return nil }),
 		sinkFunc(func(_ context.Context, f *Finding) error { told = append(told, "second sink "+f.ID); return nil }),
 	}})
@@ -247,14 +247,25 @@ func TestBatchesDecodedAtOnceComeOutInOrder(t *testing.T) {
 }
 
 func TestAFullPipelineHoldsItsSourceBack(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		inOrder bool
+		least   int32
+		most    int32
+	}{{"in order", true, 2, 15}, {"many at a time", false, maxBatches, maxBatches + 15}} {
+		t.Run(tt.name, func(t *testing.T) { testAFullPipeline(t, tt.inOrder, tt.least, tt.most) })
+	}
+}
+
+func testAFullPipeline(t *testing.T, inOrder bool, least, most int32) {
 	synctest.Test(t, func(t *testing.T) {
 		open := make(chan struct{})
-		r := newRig(t, Config{DecodeWorkers: 2, Sinks: []Sink{sinkFunc(func(context.Context, *Finding) error { <-open; return nil })}})
+		r := newRig(t, Config{DecodeWorkers: 2, InOrder: inOrder, Sinks: []Sink{sinkFunc(func(context.Context, *Finding) error { <-open; return nil })}})
 		var taken atomic.Int32
 		finished := make(chan error)
 		go func() {
 			var all batches
-			for i := range 100 {
+			for i := range 2 * maxBatches {
 				all = append(all, batch(withID(rootEvent, fmt.Sprint("root-", i))))
 			}
 			finished <- r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
@@ -266,15 +277,15 @@ func TestAFullPipelineHoldsItsSourceBack(t *testing.T) {
 			}))
 		}()
 		synctest.Wait()
-		if n := taken.Load(); n < 2 || n > 15 {
-			t.Errorf("with a sink that hangs %d batches were taken, want a few", n)
+		if n := taken.Load(); n < least || n > most {
+			t.Errorf("with a sink that hangs %d batches were taken, want %d to %d", n, least, most)
 		}
 		close(open)
 		if err := <-finished; err != nil {
 			t.Error(err)
 		}
-		if n := r.events()["root"]; n != 100 {
-			t.Errorf("%d root calls were counted, want 100", n)
+		if n := r.events()["root"]; n != 2*maxBatches {
+			t.Errorf("%d root calls were counted, want all", n)
 		}
 	})
 }

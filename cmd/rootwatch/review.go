@@ -123,7 +123,7 @@ func (f *reviewFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	line, err := pipeline.New(pipeline.Config{
-		Sinks: []pipeline.Sink{shown}, TrustedSources: f.trustedSources, Ledger: ledger, Copy: shown.Copy,
+		Sinks: []pipeline.Sink{shown}, TrustedSources: f.trustedSources, Ledger: ledger, Copy: shown.Copy, InOrder: true,
 		MaxEvents: math.MaxInt,                                                                         // the source bounds what it hands over by its size
 		Logger:    slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError})), // what is broken is told at the end
 	})

@@ -1,0 +1,135 @@
+package pipeline
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+
+	"rootwatch/classify"
+)
+
+// A root call that was judged must page though a sink or the ledger does not take it: the log is full, nobody reads it,
+// DynamoDB is denied, slow or silent. So what is not recorded after a while is shown in the series that pages. It is not
+// counted, and its batch is not done, until it is recorded; then the moment that was shown is what the ledger keeps, so
+// that nothing pages a second time.
+
+// defaultPatience is how long a call waits to be recorded before it pages without that.
+const defaultPatience = 10 * time.Second
+
+// staleCount is how old the moment of counting may get while the ledger does not answer. The rule that pages looks back a
+// day: a series that is born older than that would page nobody.
+const staleCount = 10 * time.Minute
+
+// watch shows calls that are not recorded in time in the series that pages. It writes no log: the log may be what hangs.
+func (e *emission) watch(ctx context.Context) {
+	for e.awaitCalls(ctx) {
+		select {
+		case <-time.After(e.raiseOverdue(time.Now())):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// awaitCalls waits for a call that is not recorded, and reports whether there is one before ctx ends.
+func (e *emission) awaitCalls(ctx context.Context) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.unrecorded) == 0 && ctx.Err() == nil {
+		e.changed.Wait()
+	}
+	return ctx.Err() == nil
+}
+
+// raiseOverdue shows the calls that have waited for too long, and tells how long the next one may wait.
+func (e *emission) raiseOverdue(now time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	due := 0
+	for ; due < len(e.unrecorded) && (e.unrecorded[due].f == nil || now.Sub(e.unrecorded[due].since) >= e.patient); due++ {
+		if j := e.unrecorded[due]; j.f != nil && j.news() {
+			j.raised = e.now().Truncate(time.Millisecond)
+			e.metrics.raise(e.metrics.account(j.f.AccountID), j.f.Severity, j.raised)
+			e.metrics.unrecorded.Inc()
+		}
+		e.unrecorded[due] = nil
+	}
+	e.unrecorded = e.unrecorded[due:]
+	if len(e.unrecorded) == 0 {
+		return 0
+	}
+	return e.patient - now.Sub(e.unrecorded[0].since)
+}
+
+// news reports whether a call is more than a copy of one that is under way.
+func (j *judged) news() bool {
+	if j.f.Verdict != classify.Unexplained {
+		return false // a service's own call never pages
+	}
+	a := j.ahead
+	return a == nil || a.f == nil || !j.f.Identity().Same(a.f.Identity()) || j.f.GraverThan(a.f.Verdict, a.f.Reason, a.f.Severity)
+}
+
+// counted is the moment that a call is counted at: the one at which it was shown, else that of the first try to record it,
+// unless that has become too old to page.
+func (e *emission) counted(j *judged) time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now().Truncate(time.Millisecond)
+	switch {
+	case !j.raised.IsZero():
+		return j.raised
+	case j.f.Counted.IsZero(), now.Sub(j.f.Counted) > staleCount, j.f.Counted.After(now): // the clock was set back
+		return now
+	}
+	return j.f.Counted
+}
+
+// ages knows since when each batch has been in the pipeline.
+type ages struct {
+	mu      sync.Mutex // guards what follows
+	order   list.List  // of aged, the oldest in front
+	batches map[*Batch]*list.Element
+}
+
+type aged struct {
+	batch *Batch
+	since time.Time
+}
+
+func newAges() *ages { return &ages{batches: make(map[*Batch]*list.Element)} }
+
+func (a *ages) add(b *Batch) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.batches[b] = a.order.PushBack(aged{b, time.Now()})
+}
+
+func (a *ages) remove(b *Batch) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if place := a.batches[b]; place != nil {
+		a.order.Remove(place)
+		delete(a.batches, b)
+	}
+}
+
+// clear forgets all batches: the run has ended, and what was in it is read again.
+func (a *ages) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.order.Init()
+	clear(a.batches)
+}
+
+// oldest is how long the oldest batch has been in the pipeline, 0 without any.
+func (a *ages) oldest() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	front := a.order.Front()
+	if front == nil {
+		return 0
+	}
+	return time.Since(front.Value.(aged).since)
+}

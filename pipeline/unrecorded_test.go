@@ -1,0 +1,192 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// A call that was judged pages without the ledger or a sink, once: what is recorded when they are back is what was shown.
+func TestACallPagesThoughItIsNotRecorded(t *testing.T) {
+	const paging = "rootwatch_last_unpushed_root_call_timestamp_seconds"
+	for _, tt := range []struct {
+		name         string
+		sink, ledger bool // which of them fails
+		after        time.Duration
+	}{
+		{"the ledger fails for a minute", false, true, time.Minute},
+		{"the ledger fails for more than a day", false, true, 30 * time.Hour},
+		{"the log fails", true, false, time.Hour},
+		{"both fail", true, true, time.Hour},
+		{"nothing fails for long", true, true, 5 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				fails := func(does bool) bool { return does && time.Since(start) < tt.after }
+				var recorded time.Time
+				ledger := &flakyLedger{record: func(f *Finding) (Recorded, error) {
+					if fails(tt.ledger) {
+						return 0, errors.New("access denied")
+					}
+					recorded = f.Counted
+					return First, nil
+				}}
+				sink := sinkFunc(func(context.Context, *Finding) error {
+					if fails(tt.sink) {
+						return errors.New("no space left on device")
+					}
+					return nil
+				})
+				r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{sink}})
+				ended := make(chan error)
+				go func() { ended <- r.Run(t.Context(), batches{batch(rootEvent)}) }()
+				time.Sleep(defaultPatience + time.Second)
+				shown, early := r.series(paging), tt.after > defaultPatience
+				if len(shown) != 1 {
+					t.Errorf("%v is shown after %v", shown, time.Since(start))
+				}
+				if n := testutil.ToFloat64(r.emit.metrics.unrecorded); (n == 1) != early {
+					t.Errorf("%v unrecorded calls after %v", n, time.Since(start))
+				}
+				if (r.Oldest() > 0) != early {
+					t.Errorf("the oldest batch is %v old", r.Oldest())
+				}
+				if n := r.events()["root"]; (n == 0) != early {
+					t.Errorf("%d calls are counted", n)
+				}
+				if err := <-ended; err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(shown, r.series(paging)); diff != "" {
+					t.Errorf("it pages a second time (-before +after):\n%s", diff)
+				}
+				for _, at := range shown {
+					if at != unixSeconds(recorded) {
+						t.Errorf("%v was shown, %v is in the ledger", at, unixSeconds(recorded))
+					}
+				}
+				if n := testutil.ToFloat64(r.emit.metrics.unrecorded); n != 0 || r.events()["root"] != 1 || r.Oldest() != 0 {
+					t.Errorf("at the end %v unrecorded calls, events %v, oldest batch %v", n, r.events(), r.Oldest())
+				}
+				if n := testutil.ToFloat64(r.emit.metrics.sinkFailures); (n > 0) != tt.sink {
+					t.Errorf("%v failures of the sink are counted", n)
+				}
+			})
+		})
+	}
+}
+
+// Copies that arrive while the ledger does not answer must not look like newer calls.
+func TestACopyThatWaitsForItsOriginalDoesNotPageAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ledger := &flakyLedger{record: func(*Finding) (Recorded, error) {
+			if time.Since(start) < time.Hour {
+				return 0, errors.New("access denied")
+			}
+			return First, nil
+		}}
+		ledger.seen = func(*Finding) bool { return time.Since(start) > time.Hour }
+		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}})
+		var first map[string]float64
+		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			for i := range 20 {
+				b := batch(rootEvent)
+				b.ShardID = fmt.Sprint("shard ", i)
+				if err := submit(ctx, b); err != nil {
+					return err
+				}
+				time.Sleep(time.Minute)
+				shown := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
+				if first == nil {
+					first = shown
+				}
+				if diff := cmp.Diff(first, shown); diff != "" || len(first) != 1 {
+					t.Errorf("after %d copies (-first +now):\n%s", i, diff)
+				}
+			}
+			time.Sleep(time.Hour)
+			return nil
+		}))
+		if err != nil || r.events()["root"] != 1 || r.events()["duplicate"] != 19 {
+			t.Errorf("error %v, events %v", err, r.events())
+		}
+	})
+}
+
+// A burst in one account, and a ledger that takes its time: the call of another account does not wait for it.
+func TestABurstDoesNotHoldUpAnotherAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger := &flakyLedger{record: func(*Finding) (Recorded, error) { time.Sleep(5 * time.Millisecond); return First, nil }}
+		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}})
+		start, burst := time.Now(), distinct(10_000)
+		other := strings.ReplaceAll(withID(rootEvent, "other"), "111122223333", "444455556666")
+		var counted, all time.Duration
+		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			var waiting sync.WaitGroup
+			for i, records := range [][]string{burst[:5000], {other}, burst[5000:]} {
+				b := batch(records...)
+				b.ShardID = fmt.Sprint("shard ", i)
+				waiting.Add(1)
+				b.Done = func(Outcome) {
+					if all = time.Since(start); i == 1 {
+						counted = all
+					}
+					waiting.Done()
+				}
+				if err := submit(ctx, b); err != nil {
+					return err
+				}
+			}
+			waiting.Wait()
+			return nil
+		}))
+		if err != nil || r.events()["root"] != 10_001 {
+			t.Errorf("error %v, events %v", err, r.events())
+		}
+		if counted > 2*time.Second || all < 10_000/recordsAtOnce*5*time.Millisecond || all > 5*time.Second {
+			t.Errorf("the other account's call took %v, all together %v", counted, all)
+		}
+	})
+}
+
+// A call that the ledger refuses for ever must not take the turns of the others.
+func TestARefusedCallHoldsUpItsOwnShardAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger := &flakyLedger{record: func(f *Finding) (Recorded, error) {
+			if strings.HasPrefix(f.ID, "refused") {
+				return 0, errors.New("item refused")
+			}
+			return First, nil
+		}}
+		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}})
+		done := map[string]int{}
+		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			for i := range 300 {
+				shard, record := "good", withID(rootEvent, fmt.Sprint("good-", i))
+				if i%3 == 0 {
+					shard, record = "bad", withID(rootEvent, fmt.Sprint("refused-", i))
+				}
+				b := batch(record)
+				b.ShardID, b.Done = shard, func(Outcome) { done[shard]++ }
+				if err := submit(ctx, b); err != nil {
+					return err
+				}
+			}
+			time.Sleep(time.Minute)
+			return nil
+		}))
+		if err != nil || done["good"] != 200 || done["bad"] != 0 || r.events()["root"] != 200 {
+			t.Errorf("error %v, done %v, events %v; want the good shard's 200", err, done, r.events())
+		}
+	})
+}
