@@ -25,8 +25,6 @@ func (r *request) aim() aim {
 		StreamName, StreamARN, TableName                 string
 		ShardId, ShardIterator, NextToken                string
 		ShardToSplit, ShardToMerge, AdjacentShardToMerge string
-		RequestItems                                     map[string]json.RawMessage
-		TransactItems                                    []map[string]struct{ TableName string }
 		ConsistentRead                                   bool
 	}
 	// A request that cannot be read is about nothing: it will be refused soon.
@@ -35,14 +33,6 @@ func (r *request) aim() aim {
 		resources:  []string{in.StreamName, resourceName(in.TableName), resourceName(in.StreamARN)},
 		shards:     []string{in.ShardId, in.ShardToSplit, in.ShardToMerge, in.AdjacentShardToMerge},
 		consistent: in.ConsistentRead,
-	}
-	for given := range in.RequestItems {
-		a.resources = append(a.resources, resourceName(given))
-	}
-	for _, writes := range in.TransactItems {
-		for _, write := range writes {
-			a.resources = append(a.resources, resourceName(write.TableName))
-		}
 	}
 	if it, ok := parseIterator(in.ShardIterator); ok {
 		a.resources, a.shards = append(a.resources, it.name), append(a.shards, shardID(it.shard))

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// condition is a parsed ConditionExpression, FilterExpression or KeyConditionExpression.
+// condition is a parsed ConditionExpression or FilterExpression.
 type condition interface {
 	test(it item) bool
 }

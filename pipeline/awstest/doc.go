@@ -36,14 +36,13 @@
 //
 // Kinesis: streams (provisioned and on-demand, with DescribeStream, DescribeStreamSummary, ListStreams and
 // ListShards), records (PutRecord, PutRecords, GetShardIterator, GetRecords), SplitShard, MergeShards and
-// UpdateShardCount, retention. Missing: UpdateStreamMode, UpdateMaxRecordSize, DescribeLimits, enhanced fan-out,
-// encryption, tags, policies, warm throughput, DryRun.
+// UpdateShardCount. Missing: other retentions than 24 hours, UpdateStreamMode, UpdateMaxRecordSize,
+// DescribeLimits, enhanced fan-out, encryption, tags, policies, warm throughput, DryRun.
 //
 // DynamoDB: tables (CreateTable, DescribeTable, DeleteTable, ListTables, time to live), items (GetItem,
-// PutItem, UpdateItem, DeleteItem, Scan, Query, BatchGetItem, BatchWriteItem, TransactWriteItems) with
-// condition, update, projection, filter and key condition expressions. Missing: UpdateTable, TransactGetItems,
-// DescribeLimits, secondary indexes, streams, encryption, tags, table classes, policies, global tables, PartiQL,
-// and the parameters that expressions have replaced.
+// PutItem, UpdateItem, DeleteItem, Scan) with condition, update, projection and filter expressions. Missing:
+// Query, batches, transactions, UpdateTable, DescribeLimits, secondary indexes, streams, encryption, tags,
+// table classes, policies, global tables, PartiQL, and the parameters that expressions have replaced.
 //
 // To use what is missing, an operation or a parameter, is an error, never ignored.
 //

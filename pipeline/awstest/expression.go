@@ -116,8 +116,7 @@ type parser struct {
 	tokens []token
 	env    *expressions
 
-	operators int      // and functions that were read
-	named     []string // top-level attributes that were read
+	operators int // and functions that were read
 }
 
 func (p *parser) peek() token { return p.tokens[0] }

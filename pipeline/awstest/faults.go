@@ -42,8 +42,8 @@ const (
 	// Empty answers GetRecords with no records, a MillisBehindLatest above 0 and a next iterator at the same
 	// place. AWS does that when a call has searched a part of the shard that holds nothing, and asks to call again.
 	Empty Effect = "empty"
-	// Stale answers GetItem, BatchGetItem, Query and Scan without ConsistentRead as if the last write of each
-	// item had not happened yet, however long ago it was.
+	// Stale answers GetItem and Scan without ConsistentRead as if the last write of each item had not
+	// happened yet, however long ago it was.
 	Stale Effect = "stale"
 )
 
@@ -53,7 +53,7 @@ var effects = []Effect{Throttle, Fail, FailAfter, Drop, DropAfter, Slow, Late, H
 var only = map[Effect][]string{
 	ExpireIterator: {"GetRecords"},
 	Empty:          {"GetRecords"},
-	Stale:          {"GetItem", "BatchGetItem", "Query", "Scan"},
+	Stale:          {"GetItem", "Scan"},
 }
 
 // Fault says which calls go wrong, and how. Empty fields match everything; so Fault{AccessKeyID: "worker-2",
@@ -346,7 +346,7 @@ func wait(ctx context.Context, d time.Duration, removed <-chan struct{}, counted
 var dataOperations = []string{"PutRecord", "PutRecords", "GetRecords", "GetShardIterator"}
 
 // itemOperations are those of DynamoDB whose throttling is a table's.
-var itemOperations = []string{"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Scan", "Query", "BatchWriteItem", "BatchGetItem", "TransactWriteItems"}
+var itemOperations = []string{"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Scan"}
 
 // throttling is the error that AWS documents for too many calls of an operation.
 func (t target) throttling() *apiError {

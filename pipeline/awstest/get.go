@@ -91,7 +91,7 @@ func (s *Service) fill(p *page, token, arn string, limit int) error {
 		p.next = s.iterator(st, sh, it.ordinal, it.blank, now)
 		return nil
 	case it.blank > 0:
-		p.behind = int64(st.retentionHours) * time.Hour.Milliseconds()
+		p.behind = retention.Milliseconds()
 		p.next = s.iterator(st, sh, it.ordinal, it.blank-1, now)
 		return nil
 	}

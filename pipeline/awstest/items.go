@@ -11,14 +11,13 @@ import (
 // condition would be worse.
 type legacy struct {
 	Expected, ConditionalOperator, AttributeUpdates, AttributesToGet json.RawMessage
-	KeyConditions, QueryFilter, ScanFilter, IndexName                json.RawMessage
+	ScanFilter, IndexName                                            json.RawMessage
 }
 
 func (l *legacy) check() error {
 	return unsupported(map[string]json.RawMessage{
 		"Expected": l.Expected, "ConditionalOperator": l.ConditionalOperator, "AttributeUpdates": l.AttributeUpdates,
-		"AttributesToGet": l.AttributesToGet, "KeyConditions": l.KeyConditions, "QueryFilter": l.QueryFilter,
-		"ScanFilter": l.ScanFilter, "IndexName": l.IndexName,
+		"AttributesToGet": l.AttributesToGet, "ScanFilter": l.ScanFilter, "IndexName": l.IndexName,
 	})
 }
 
@@ -101,16 +100,12 @@ type change struct {
 
 // prepared is a change that may be made.
 type prepared struct {
-	table        *table
 	key          key
 	old, changed item
 }
 
-func (p prepared) sameItem(o prepared) bool { return p.table == o.table && p.key.compare(o.key) == 0 }
-
 // prepare finds out what a change leaves of its item, or why it may not be made. The table is locked.
 func (t *table) prepare(in *writeInput, c change) (p prepared, err error) {
-	p.table = t
 	if p.key, err = c.key(t); err != nil {
 		return p, err
 	}

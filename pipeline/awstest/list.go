@@ -174,7 +174,7 @@ func (st *stream) filtered(f *shardFilter, now time.Time) ([]*shard, error) {
 	if f == nil {
 		return st.shards, nil
 	}
-	horizon := now.Add(-time.Duration(st.retentionHours) * time.Hour)
+	horizon := now.Add(-retention)
 	endsAfter := func(sh *shard, t time.Time) bool { return sh.isOpen() || !sh.closed.Before(t) }
 	var keep func(sh *shard) bool
 	switch f.Type {

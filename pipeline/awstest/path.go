@@ -23,7 +23,6 @@ func (p *parser) path() (path, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.named = append(p.named, name)
 	steps := path{{name, -1}}
 	for {
 		switch {

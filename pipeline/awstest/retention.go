@@ -7,7 +7,7 @@ import (
 
 // trimByAge forgets records that are older than the retention, and closed shards whose end is.
 func (st *stream) trimByAge(now time.Time) {
-	horizon := now.Add(-time.Duration(st.retentionHours) * time.Hour)
+	horizon := now.Add(-retention)
 	for _, sh := range st.shards {
 		if len(sh.records) == 0 || sh.records[0].arrived >= horizon.UnixMilli() {
 			continue
@@ -64,52 +64,4 @@ func (s *Service) Trim(streamName string) error {
 		st.trim(sh, sh.next())
 	}
 	return nil
-}
-
-type retentionInput struct {
-	StreamName, StreamARN string
-	RetentionPeriodHours  *int
-}
-
-const maxRetentionHours = 8760
-
-func increaseRetention(s *Service, _ *request, in *retentionInput) (any, error) {
-	return s.changeRetention(in, func(st *stream, hours int) error {
-		switch {
-		case hours > maxRetentionHours:
-			return errorf("InvalidArgumentException", "Maximum allowed retention period is %d hours. Requested retention period (%d hours) is too long.", maxRetentionHours, hours)
-		case hours < st.retentionHours:
-			return errorf("InvalidArgumentException", "Requested retention period (%d hours) for stream %s can not be shorter than existing retention period (%d hours). Use DecreaseRetentionPeriod API.", hours, st.name, st.retentionHours)
-		}
-		return nil
-	})
-}
-
-func decreaseRetention(s *Service, _ *request, in *retentionInput) (any, error) {
-	return s.changeRetention(in, func(st *stream, hours int) error {
-		switch {
-		case hours < defaultRetentionHours:
-			return errorf("InvalidArgumentException", "Minimum allowed retention period is %d hours. Requested retention period (%d hours) is too short.", defaultRetentionHours, hours)
-		case hours > st.retentionHours:
-			return errorf("InvalidArgumentException", "Requested retention period (%d hours) for stream %s can not be longer than existing retention period (%d hours). Use IncreaseRetentionPeriod API.", hours, st.name, st.retentionHours)
-		}
-		return nil
-	})
-}
-
-func (s *Service) changeRetention(in *retentionInput, check func(*stream, int) error) (any, error) {
-	if in.RetentionPeriodHours == nil {
-		return nil, missing("retentionPeriodHours")
-	}
-	st, now, err := s.activeStream(in.StreamName, in.StreamARN)
-	if err != nil {
-		return nil, err
-	}
-	defer st.mu.Unlock()
-	hours := *in.RetentionPeriodHours
-	if err := check(st, hours); err != nil {
-		return nil, err
-	}
-	s.later(st, now, func(time.Time) { st.retentionHours = hours })
-	return nil, nil
 }

@@ -1,13 +1,10 @@
 package awstest
 
-import (
-	"slices"
-)
+import "slices"
 
 const maxPageBytes = 1 << 20
 
-// readInput is what Scan and Query have in common.
-type readInput struct {
+type scanInput struct {
 	legacy
 	expressions
 	TableName              string
@@ -18,28 +15,17 @@ type readInput struct {
 	Select                 string
 	ConsistentRead         bool
 	ReturnConsumedCapacity string
-}
-
-type scanInput struct {
-	readInput
 	Segment, TotalSegments *int
 }
 
-type queryInput struct {
-	readInput
-	KeyConditionExpression *string
-	ScanIndexForward       *bool
-}
-
-// reading is a Scan or Query that has been understood.
+// reading is a Scan that has been understood.
 type reading struct {
 	filter     condition
-	filtered   []string // the attributes that filter looks at
 	projection []path
 	limit      int // of items looked at; 0 is no limit
 }
 
-func (in *readInput) check(hasKeyCondition bool) (r reading, err error) {
+func (in *scanInput) check() (r reading, err error) {
 	if err = in.legacy.check(); err != nil {
 		return r, err
 	}
@@ -54,23 +40,20 @@ func (in *readInput) check(hasKeyCondition bool) (r reading, err error) {
 	if in.Select == "SPECIFIC_ATTRIBUTES" && in.ProjectionExpression == nil || in.Select != "" && in.Select != "SPECIFIC_ATTRIBUTES" && in.ProjectionExpression != nil {
 		return r, invalid("Cannot specify the ProjectionExpression when choosing to get %s", in.Select)
 	}
-	if err = in.checkPlaceholders(hasKeyCondition || in.FilterExpression != nil || in.ProjectionExpression != nil); err != nil {
+	if err = in.checkPlaceholders(in.FilterExpression != nil || in.ProjectionExpression != nil); err != nil {
 		return r, err
 	}
-	r.filter, err = parse(&in.expressions, "FilterExpression", in.FilterExpression, func(p *parser) (condition, error) {
-		c, err := p.condition()
-		r.filtered = p.named
-		return c, err
-	})
-	if err != nil {
+	if r.filter, err = parse(&in.expressions, "FilterExpression", in.FilterExpression, (*parser).condition); err != nil {
 		return r, err
 	}
-	r.projection, err = parse(&in.expressions, "ProjectionExpression", in.ProjectionExpression, (*parser).projection)
-	return r, err
+	if r.projection, err = parse(&in.expressions, "ProjectionExpression", in.ProjectionExpression, (*parser).projection); err != nil {
+		return r, err
+	}
+	return r, in.checkUsed()
 }
 
-// readOutput is one page of a Scan or Query.
-type readOutput struct {
+// scanOutput is one page of a Scan.
+type scanOutput struct {
 	Items            *[]item `json:",omitempty"`
 	Count            int
 	ScannedCount     int
@@ -79,9 +62,9 @@ type readOutput struct {
 }
 
 // page reads rows until a limit is reached. Filters count what they drop: it was read.
-func (t *table) page(in *readInput, r reading, rows []row) readOutput {
+func (t *table) page(in *scanInput, r reading, rows []row) scanOutput {
 	items := []item{}
-	var out readOutput
+	var out scanOutput
 	bytes := 0
 	for i, row := range rows {
 		if r.limit > 0 && i == r.limit || i > 0 && bytes+row.bytes > maxPageBytes {
@@ -106,11 +89,8 @@ func (t *table) page(in *readInput, r reading, rows []row) readOutput {
 }
 
 func scan(s *Service, req *request, in *scanInput) (any, error) {
-	r, err := in.check(false)
+	r, err := in.check()
 	if err != nil {
-		return nil, err
-	}
-	if err := in.checkUsed(); err != nil {
 		return nil, err
 	}
 	t, err := s.servingTable(in.TableName)
@@ -129,7 +109,7 @@ func scan(s *Service, req *request, in *scanInput) (any, error) {
 		}
 		rows = rows[firstAfter(rows, k):]
 	}
-	return t.page(&in.readInput, r, rows), nil
+	return t.page(in, r, rows), nil
 }
 
 func firstAfter(rows []row, k key) int {
@@ -168,155 +148,4 @@ func (t *table) segment(segment, total *int) ([]row, error) {
 		to = at(*segment + 1)
 	}
 	return t.rows[from:to], nil
-}
-
-func query(s *Service, req *request, in *queryInput) (any, error) {
-	if in.KeyConditionExpression == nil {
-		return nil, invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
-	}
-	r, err := in.check(true)
-	if err != nil {
-		return nil, err
-	}
-	where, err := parse(&in.expressions, "KeyConditionExpression", in.KeyConditionExpression, (*parser).condition)
-	if err != nil {
-		return nil, err
-	}
-	if err := in.checkUsed(); err != nil {
-		return nil, err
-	}
-	t, err := s.servingTable(in.TableName)
-	if err != nil {
-		return nil, err
-	}
-	// A Query has its keys looked at by the key condition alone; a Scan may filter by them.
-	if i := slices.IndexFunc(r.filtered, t.isKey); i >= 0 {
-		return nil, invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", r.filtered[i])
-	}
-	t = t.seenBy(req, in.ConsistentRead)
-	rows, err := t.matching(where)
-	if err != nil {
-		return nil, err
-	}
-	backward := in.ScanIndexForward != nil && !*in.ScanIndexForward
-	if backward {
-		rows = slices.Clone(rows)
-		slices.Reverse(rows)
-	}
-	if in.ExclusiveStartKey != nil {
-		k, err := t.keyOf(in.ExclusiveStartKey, true)
-		if err != nil {
-			return nil, invalid("The provided starting key is invalid: %s", err.(*apiError).message)
-		}
-		rows = slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
-			if backward {
-				return r.key.compare(k) >= 0
-			}
-			return r.key.compare(k) <= 0
-		})
-	}
-	return t.page(&in.readInput, r, rows), nil
-}
-
-// matching gives the rows of one partition that a key condition is true for.
-func (t *table) matching(where condition) ([]row, error) {
-	partition, err := t.partitionOf(where)
-	if err != nil {
-		return nil, err
-	}
-	k := key{partition: partitionText(partition)}
-	k.hash = hashPartition(k.partition)
-	from, _ := slices.BinarySearchFunc(t.rows, k, func(r row, k key) int {
-		if r.key.hash < k.hash || r.key.hash == k.hash && r.key.partition < k.partition {
-			return -1
-		}
-		return 1
-	})
-	var rows []row
-	for _, r := range t.rows[from:] {
-		if r.key.partition != k.partition {
-			break
-		}
-		if where.test(r.item) {
-			rows = append(rows, r)
-		}
-	}
-	return rows, nil
-}
-
-// partitionOf checks that a key condition has the form that Query allows (the partition key equals a value,
-// and at most one condition on the sort key), and gives that value.
-func (t *table) partitionOf(where condition) (value, error) {
-	parts, ok := where.(and)
-	if !ok {
-		parts = and{where}
-	}
-	var partition *value
-	for _, part := range parts {
-		name, operator, operands, err := keyCondition(part)
-		if err != nil {
-			return value{}, invalid("%v", err)
-		}
-		at := slices.IndexFunc(t.keys, func(k keyAttribute) bool { return k.name == name })
-		switch {
-		case at < 0:
-			return value{}, invalid("Query condition missed key schema element: %s", t.keys[0].name)
-		case at == 0 && operator != "=":
-			return value{}, invalid("Query key condition not supported")
-		case slices.ContainsFunc(operands, func(v value) bool { return v.kind != t.keys[at].kind }):
-			return value{}, invalid("One or more parameter values were invalid: Condition parameter type does not match schema type")
-		case at == 0:
-			partition = &operands[0]
-		}
-	}
-	if len(parts) > 2 || len(parts) == 2 && len(t.keys) == 1 {
-		return value{}, invalid("Query key condition not supported")
-	}
-	if partition == nil {
-		return value{}, invalid("Query condition missed key schema element: %s", t.keys[0].name)
-	}
-	return *partition, nil
-}
-
-// keyCondition takes one part of a key condition to pieces.
-func keyCondition(c condition) (name, operator string, operands []value, err error) {
-	var args []operand
-	switch c := c.(type) {
-	case comparison:
-		operator, args = c.operator, []operand{c.left, c.right}
-		if operator == "<>" {
-			return "", "", nil, wrongf("Invalid operator used in KeyConditionExpression: <>")
-		}
-	case between:
-		operator, args = "BETWEEN", []operand{c.v, c.low, c.high}
-	case call:
-		operator, args = c.name, c.args
-		if operator != "begins_with" {
-			return "", "", nil, wrongf("Invalid operator used in KeyConditionExpression: %s", operator)
-		}
-	default:
-		return "", "", nil, wrongf("Invalid operator used in KeyConditionExpression: %s", map[bool]string{true: "IN", false: "OR or NOT"}[isIn(c)])
-	}
-	for _, arg := range args {
-		switch arg := arg.(type) {
-		case path:
-			if len(arg) > 1 || name != "" {
-				return "", "", nil, wrongf("Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition")
-			}
-			name = arg[0].name
-		case literal:
-			operands = append(operands, arg.v)
-		default:
-			return "", "", nil, wrongf("KeyConditionExpressions cannot contain nested operations")
-		}
-	}
-	if name == "" {
-		return "", "", nil, wrongf("Invalid condition in KeyConditionExpression: No key attribute specified")
-	}
-	return name, operator, operands, nil
-}
-
-func isIn(c condition) bool {
-	_, ok := c.(in)
-	return ok
 }

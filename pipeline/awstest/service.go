@@ -81,7 +81,6 @@ func New(opts Options) *Service {
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.streams.byName = map[string]*stream{}
 	s.tables.byName = map[string]*table{}
-	s.tables.transactions = map[string]doneTransaction{}
 	s.faults.dice = rand.New(rand.NewPCG(opts.Seed, 0))
 	if opts.Admin {
 		s.admin = s.adminMux()

@@ -152,7 +152,7 @@ func TestProtocol(t *testing.T) {
 	}{
 		"DynamoDB":                     {"POST", "DynamoDB_20120810.ListTables", `{}`, 200, "application/x-amz-json-1.0", `{"TableNames":["leases"]}`},
 		"Kinesis":                      {"POST", "Kinesis_20131202.ListStreams", `{"Limit":1}`, 200, "application/x-amz-json-1.1", `"StreamNames":["events"]`},
-		"no answer in Kinesis":         {"POST", "Kinesis_20131202.IncreaseStreamRetentionPeriod", `{"StreamName":"events","RetentionPeriodHours":24}`, 200, "application/x-amz-json-1.1", ``},
+		"no answer in Kinesis":         {"POST", "Kinesis_20131202.CreateStream", `{"StreamName":"spare","ShardCount":1}`, 200, "application/x-amz-json-1.1", ``},
 		"an error of Kinesis":          {"POST", "Kinesis_20131202.DescribeStream", `{"StreamName":"none"}`, 400, "application/x-amz-json-1.1", `"__type":"ResourceNotFoundException"`},
 		"an error of DynamoDB":         {"POST", "DynamoDB_20120810.DescribeTable", `{"TableName":"none"}`, 400, "application/x-amz-json-1.0", `"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException"`},
 		"an unknown operation":         {"POST", "Kinesis_20131202.SubscribeToShard", `{}`, 400, "application/x-amz-json-1.1", `UnknownOperationException`},

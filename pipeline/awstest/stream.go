@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-const defaultRetentionHours = 24
+// retention is how long a record is kept: what a new stream has on AWS.
+const retention = 24 * time.Hour
 
 // streamSet is all of Kinesis' state.
 type streamSet struct {
@@ -29,7 +30,6 @@ type stream struct {
 	deletedAt      time.Time           // DELETING until then and gone after, if not zero
 	pending        func(now time.Time) // what the stream is UPDATING for
 	pendingAt      time.Time
-	retentionHours int
 	maxRecordBytes int
 
 	shards       []*shard // all that are not yet forgotten, by index

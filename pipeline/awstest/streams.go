@@ -10,18 +10,16 @@ import (
 
 func init() {
 	register(kinesisService, map[string]operation{
-		"CreateStream":                  typed(createStream),
-		"DeleteStream":                  typed(deleteStream),
-		"DescribeStream":                typed(describeStream),
-		"DescribeStreamSummary":         typed(describeStreamSummary),
-		"ListStreams":                   typed(listStreams),
-		"ListShards":                    typed(listShards),
-		"PutRecord":                     typed(putRecord),
-		"PutRecords":                    typed(putRecords),
-		"GetShardIterator":              typed(getShardIterator),
-		"GetRecords":                    typed(getRecords),
-		"IncreaseStreamRetentionPeriod": typed(increaseRetention),
-		"DecreaseStreamRetentionPeriod": typed(decreaseRetention),
+		"CreateStream":          typed(createStream),
+		"DeleteStream":          typed(deleteStream),
+		"DescribeStream":        typed(describeStream),
+		"DescribeStreamSummary": typed(describeStreamSummary),
+		"ListStreams":           typed(listStreams),
+		"ListShards":            typed(listShards),
+		"PutRecord":             typed(putRecord),
+		"PutRecords":            typed(putRecords),
+		"GetShardIterator":      typed(getShardIterator),
+		"GetRecords":            typed(getRecords),
 	})
 }
 
@@ -153,7 +151,7 @@ func createStream(s *Service, _ *request, in *createStreamInput) (any, error) {
 	now := s.now()
 	st := &stream{
 		id: s.ids.Add(1), name: name, arn: s.streamARN(name), created: now, mode: "PROVISIONED",
-		activeAt: now.Add(s.opts.CreateDuration), retentionHours: defaultRetentionHours, maxRecordBytes: 1 << 20,
+		activeAt: now.Add(s.opts.CreateDuration), maxRecordBytes: 1 << 20,
 	}
 	if in.StreamModeDetails != nil {
 		st.mode = in.StreamModeDetails.StreamMode
@@ -280,7 +278,7 @@ func (st *stream) facts(now time.Time) streamFacts {
 	return streamFacts{
 		StreamName: st.name, StreamARN: st.arn, StreamStatus: st.status(now),
 		StreamModeDetails:       streamMode{st.mode},
-		StreamCreationTimestamp: seconds(st.created), RetentionPeriodHours: st.retentionHours,
+		StreamCreationTimestamp: seconds(st.created), RetentionPeriodHours: int(retention / time.Hour),
 		EncryptionType: "NONE", EnhancedMonitoring: []monitoring{{ShardLevelMetrics: []string{}}},
 	}
 }

@@ -10,9 +10,8 @@ import (
 
 // tableSet is all of DynamoDB's state.
 type tableSet struct {
-	mu           sync.Mutex // guards all of it: DynamoDB's calls are served one at a time, see onTables
-	byName       map[string]*table
-	transactions map[string]doneTransaction // by ClientRequestToken
+	mu     sync.Mutex // guards all of it: DynamoDB's calls are served one at a time, see onTables
+	byName map[string]*table
 }
 
 // table holds its items in the order of a Scan: by a hash of the partition key, then by the sort key.

@@ -22,7 +22,6 @@ func init() {
 		"UpdateItem":         onTables(updateItem),
 		"DeleteItem":         onTables(deleteItem),
 		"Scan":               onTables(scan),
-		"Query":              onTables(query),
 	})
 }
 

@@ -22,7 +22,6 @@ type apiError struct {
 	code    string // ResourceNotFoundException
 	message string
 	item    item // DynamoDB's ReturnValuesOnConditionCheckFailure
-	reasons []cancellationReason
 }
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
@@ -141,9 +140,6 @@ func (s *Service) writeError(w http.ResponseWriter, r *request, err error) {
 	out := map[string]any{"__type": errorType(r.target.service, e.code), "message": e.message}
 	if e.item != nil {
 		out["Item"] = e.item
-	}
-	if e.reasons != nil {
-		out["CancellationReasons"] = e.reasons
 	}
 	b, err := json.Marshal(out)
 	if err != nil { // strings and attribute values always encode
