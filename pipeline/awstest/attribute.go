@@ -101,7 +101,7 @@ func (v *value) read(b []byte) error {
 
 // scalar decodes one JSON value; an error that AWS has a name for stays as it is.
 func scalar(b []byte, into any) error {
-	return decode(&request{body: b}, into)
+	return decode(b, into)
 }
 
 func (v *value) readSet(b []byte) error {
@@ -165,6 +165,17 @@ func (v value) String() string {
 		return err.Error()
 	}
 	return string(b)
+}
+
+// kindOf is the type's name: S, N, B, BOOL, NULL, L, M, SS, NS or BS.
+func (v value) kindOf() string { return v.kind }
+
+// text is a string, the bytes of a binary or a number as DynamoDB writes it: what keys are made of.
+func (v value) text() string {
+	if v.kind == "N" {
+		return v.n.String()
+	}
+	return v.s
 }
 
 func (v value) isSet() bool { return setKinds[v.kind] != "" }

@@ -52,6 +52,24 @@ func parse[T any](e *expressions, what string, text *string, f func(*parser) (T,
 	return out, nil
 }
 
+// condition reads a ConditionExpression or a FilterExpression, whose parameter is called what; nil if there is none.
+func (e *expressions) condition(what string, text *string) (condition, error) {
+	return parse(e, what, text, (*parser).condition)
+}
+
+// projection reads a ProjectionExpression; nil if there is none.
+func (e *expressions) projection(text *string) (projection, error) {
+	return parse(e, "ProjectionExpression", text, (*parser).projection)
+}
+
+// update reads an UpdateExpression; one that changes nothing if there is none.
+func (e *expressions) update(text *string) (*update, error) {
+	if text == nil {
+		return &update{}, nil
+	}
+	return parse(e, "UpdateExpression", text, (*parser).update)
+}
+
 // checkPlaceholders refuses malformed keys, and substitutions where there is no expression.
 func (e *expressions) checkPlaceholders(present bool) error {
 	if !present && e.ExpressionAttributeNames != nil {

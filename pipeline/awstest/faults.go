@@ -119,8 +119,8 @@ func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(effects, f.Effect):
 		return fmt.Errorf("fault's effect %q is none of %q", f.Effect, effects)
-	case f.Service != "" && f.Service != kinesisService && f.Service != dynamodbService:
-		return fmt.Errorf("fault's service %q is neither %s nor %s", f.Service, kinesisService, dynamodbService)
+	case f.Service != "" && f.Service != kinesisProtocol.service && f.Service != dynamodbProtocol.service:
+		return fmt.Errorf("fault's service %q is neither %s nor %s", f.Service, kinesisProtocol.service, dynamodbProtocol.service)
 	case f.Probability < 0 || f.Probability > 1:
 		return fmt.Errorf("fault's probability %v is not between 0 and 1", f.Probability)
 	case f.Count < 0 || f.Delay < 0:
@@ -236,28 +236,28 @@ func (fs *faultSet) match(r *request) []*Injection {
 func (in *Injection) usedUp() bool { return in.fault.Count > 0 && in.hits >= in.fault.Count }
 
 func (f *Fault) matches(r *request) bool {
-	if f.Service != "" && f.Service != r.target.service || f.Operation != "" && f.Operation != r.target.operation ||
+	if f.Service != "" && f.Service != r.protocol.service || f.Operation != "" && f.Operation != r.Operation ||
 		f.AccessKeyID != "" && f.AccessKeyID != r.accessKeyID {
 		return false
 	}
-	if operations, limited := only[f.Effect]; limited && !slices.Contains(operations, r.target.operation) {
+	if operations, limited := only[f.Effect]; limited && !slices.Contains(operations, r.Operation) {
 		return false
 	}
-	if f.Effect == Stale && r.aim().consistent {
+	if f.Effect == Stale && r.subject().Consistent {
 		return false
 	}
 	if f.Resource == "" && f.Shard == "" {
 		return true
 	}
-	aim := r.aim()
-	if f.Resource != "" && !slices.Contains(aim.resources, f.Resource) {
+	about := r.subject()
+	if f.Resource != "" && !slices.Contains(about.Names, f.Resource) {
 		return false
 	}
-	return f.Shard == "" || slices.Contains(aim.shards, f.Shard) || f.Effect == Throttle && r.isPut()
+	return f.Shard == "" || slices.Contains(about.Shards, f.Shard) || f.Effect == Throttle && r.isPut()
 }
 
 func (r *request) isPut() bool {
-	return r.target.service == kinesisService && (r.target.operation == "PutRecord" || r.target.operation == "PutRecords")
+	return r.protocol == kinesisProtocol && (r.Operation == "PutRecord" || r.Operation == "PutRecords")
 }
 
 // cut ends the connection without an answer: that is what net/http does with this panic.
@@ -282,12 +282,12 @@ func (s *Service) answerWithFaults(r *request) (any, error) {
 	switch effect {
 	case Throttle:
 		if r.isPut() {
-			r.refuse = func(sh *shard) bool { return in.fault.Shard == "" || in.fault.Shard == sh.id }
+			r.Refuse = func(shard string) bool { return in.fault.Shard == "" || in.fault.Shard == shard }
 			break
 		}
-		return nil, r.target.throttling()
+		return nil, r.backend.Throttled(r.Operation)
 	case Fail:
-		return nil, r.target.failure()
+		return nil, r.protocol.fail()
 	case Drop:
 		cut()
 	case Hang:
@@ -299,15 +299,15 @@ func (s *Service) answerWithFaults(r *request) (any, error) {
 	case ExpireIterator:
 		return nil, errorf("ExpiredIteratorException", "Iterator expired.")
 	case Empty:
-		r.empty = true
+		r.Empty = true
 	case Stale:
-		r.stale = true
+		r.Stale = true
 	}
-	out, err := s.answer(r)
+	out, err := r.backend.Answer(&r.wireRequest)
 	switch effect {
 	case FailAfter:
 		discard(out)
-		return nil, r.target.failure()
+		return nil, r.protocol.fail()
 	case DropAfter, Late:
 		discard(out)
 		cut()
@@ -340,31 +340,4 @@ func wait(ctx context.Context, d time.Duration, removed <-chan struct{}, counted
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// dataOperations are those of Kinesis whose throttling is a shard's; the others' is the account's.
-var dataOperations = []string{"PutRecord", "PutRecords", "GetRecords", "GetShardIterator"}
-
-// itemOperations are those of DynamoDB whose throttling is a table's.
-var itemOperations = []string{"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Scan"}
-
-// throttling is the error that AWS documents for too many calls of an operation.
-func (t target) throttling() *apiError {
-	switch {
-	case t.service == kinesisService && slices.Contains(dataOperations, t.operation):
-		return errorf(throttled, "Rate exceeded.")
-	case t.service == kinesisService:
-		return errorf("LimitExceededException", "Rate exceeded.")
-	case slices.Contains(itemOperations, t.operation):
-		return errorf(throttled, "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.")
-	}
-	return errorf("ThrottlingException", "Rate of requests exceeds the allowed throughput.")
-}
-
-func (t target) failure() *apiError {
-	e := &apiError{status: http.StatusInternalServerError, code: "InternalFailure", message: "Internal service failure."}
-	if t.service == dynamodbService {
-		e.code = "InternalServerError"
-	}
-	return e
 }

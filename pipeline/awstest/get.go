@@ -37,7 +37,7 @@ type page struct {
 // pages keeps the slices of pages, for the garbage collector's sake.
 var pages = sync.Pool{New: func() any { return new(page) }}
 
-func getRecords(s *Service, r *request, in *getRecordsInput) (any, error) {
+func getRecords(s *streamService, r *wireRequest, in *getRecordsInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func getRecords(s *Service, r *request, in *getRecordsInput) (any, error) {
 		clear(p.records)
 		pages.Put(p)
 	}()
-	if r.empty {
+	if r.Empty {
 		limit = 0
 	}
 	if err := s.fill(p, *in.ShardIterator, in.StreamARN, limit); err != nil {
@@ -65,7 +65,7 @@ func getRecords(s *Service, r *request, in *getRecordsInput) (any, error) {
 
 // fill takes the records at an iterator; they are written after the stream is unlocked. With a limit of 0 it
 // finds none, and the reader stays where it is.
-func (s *Service) fill(p *page, token, arn string, limit int) error {
+func (s *streamService) fill(p *page, token, arn string, limit int) error {
 	it, ok := parseIterator(token)
 	if !ok {
 		return errorf("InvalidArgumentException", "Invalid ShardIterator.")
@@ -118,7 +118,7 @@ func (p *page) take(records []record, limit int) (size int) {
 }
 
 // finish says where the reader stands after this answer; to is the index of the next record.
-func (s *Service) finish(p *page, st *stream, sh *shard, to int, now time.Time) {
+func (s *streamService) finish(p *page, st *stream, sh *shard, to int, now time.Time) {
 	if to < len(sh.records) {
 		p.behind = sh.behind(sh.first+uint64(max(to-1, 0)), now)
 	} else if !sh.isOpen() {
@@ -138,8 +138,8 @@ func (sh *shard) behind(ordinal uint64, now time.Time) int64 {
 }
 
 // checkIterator says whether an iterator is still good.
-func (s *Service) checkIterator(it iterator) error {
-	now, issued := s.now(), time.UnixMilli(it.issued)
+func (s *streamService) checkIterator(it iterator) error {
+	now, issued := s.opts.Clock(), time.UnixMilli(it.issued)
 	if it.generation == s.iterators.Load() && now.Sub(issued) <= s.opts.IteratorLifetime {
 		return nil
 	}

@@ -2,7 +2,6 @@ package awstest
 
 import (
 	"encoding/json"
-	"maps"
 	"math"
 	"slices"
 )
@@ -19,17 +18,6 @@ func (l *legacy) check() error {
 		"Expected": l.Expected, "ConditionalOperator": l.ConditionalOperator, "AttributeUpdates": l.AttributeUpdates,
 		"AttributesToGet": l.AttributesToGet, "ScanFilter": l.ScanFilter, "IndexName": l.IndexName,
 	})
-}
-
-// unsupported refuses a call that gives one of some parameters; the first by name, so that the answer is always the
-// same.
-func unsupported(parameters map[string]json.RawMessage) error {
-	for _, name := range slices.Sorted(maps.Keys(parameters)) {
-		if v := parameters[name]; v != nil && string(v) != "null" {
-			return invalid("%s is not supported by this server", name)
-		}
-	}
-	return nil
 }
 
 // writeInput is what the calls that write one item have in common.
@@ -81,7 +69,7 @@ func (in *writeInput) check(returns []string, updating bool) (condition, error) 
 	if err := in.checkPlaceholders(in.ConditionExpression != nil || updating); err != nil {
 		return nil, err
 	}
-	return parse(&in.expressions, "ConditionExpression", in.ConditionExpression, (*parser).condition)
+	return in.expressions.condition("ConditionExpression", in.ConditionExpression)
 }
 
 func checkEnum(member, v string, allowed ...string) error {
@@ -112,8 +100,8 @@ func (t *table) prepare(in *writeInput, c change) (p prepared, err error) {
 	p.old = t.get(p.key)
 	if c.condition != nil && !c.condition.test(p.old) {
 		failed := errorf("ConditionalCheckFailedException", "The conditional request failed")
-		if in.ReturnValuesOnConditionCheckFailure == "ALL_OLD" {
-			failed.item = p.old
+		if in.ReturnValuesOnConditionCheckFailure == "ALL_OLD" && p.old != nil {
+			failed.members = map[string]any{"Item": p.old}
 		}
 		return p, failed
 	}
@@ -124,7 +112,7 @@ func (t *table) prepare(in *writeInput, c change) (p prepared, err error) {
 }
 
 // writeItem makes one change, and says what it has cost if the caller asked.
-func (s *Service) writeItem(in *writeInput, c change) (prepared, *consumedCapacity, error) {
+func (s *tableService) writeItem(in *writeInput, c change) (prepared, *consumedCapacity, error) {
 	t, err := s.servingTable(in.TableName)
 	if err != nil {
 		return prepared{}, nil, err
@@ -137,7 +125,7 @@ func (s *Service) writeItem(in *writeInput, c change) (prepared, *consumedCapaci
 	return p, consumed(in.ReturnConsumedCapacity, t.name, writeUnits(p.old, p.changed)), nil
 }
 
-func putItem(s *Service, _ *request, in *putItemInput) (any, error) {
+func putItem(s *tableService, _ *wireRequest, in *putItemInput) (any, error) {
 	if in.Item == nil {
 		return nil, missing("item")
 	}
@@ -172,7 +160,7 @@ func putChange(it item, cond condition) change {
 	}
 }
 
-func deleteItem(s *Service, _ *request, in *keyInput) (any, error) {
+func deleteItem(s *tableService, _ *wireRequest, in *keyInput) (any, error) {
 	if in.Key == nil {
 		return nil, missing("key")
 	}
@@ -202,7 +190,7 @@ func deleteChange(k item, cond condition) change {
 	}
 }
 
-func updateItem(s *Service, _ *request, in *keyInput) (any, error) {
+func updateItem(s *tableService, _ *wireRequest, in *keyInput) (any, error) {
 	if in.Key == nil {
 		return nil, missing("key")
 	}
@@ -221,9 +209,9 @@ func updateItem(s *Service, _ *request, in *keyInput) (any, error) {
 	case "ALL_NEW":
 		out.Attributes = done.changed
 	case "UPDATED_OLD":
-		out.Attributes = project(done.old, u.paths())
+		out.Attributes = u.touched().of(done.old)
 	case "UPDATED_NEW":
-		out.Attributes = project(done.changed, u.paths())
+		out.Attributes = u.touched().of(done.changed)
 	}
 	return out, nil
 }
@@ -235,12 +223,9 @@ func (in *keyInput) update() (*update, condition, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	u, err := parse(&in.expressions, "UpdateExpression", in.UpdateExpression, (*parser).update)
+	u, err := in.expressions.update(in.UpdateExpression)
 	if err != nil {
 		return nil, nil, err
-	}
-	if u == nil {
-		u = &update{}
 	}
 	return u, cond, in.checkUsed()
 }
@@ -248,9 +233,9 @@ func (in *keyInput) update() (*update, condition, error) {
 func updateChange(k item, u *update, cond condition) change {
 	return change{
 		key: func(t *table) (key, error) {
-			for _, p := range u.paths() {
-				if t.isKey(p[0].name) {
-					return key{}, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", p[0].name)
+			for _, name := range u.attributes() {
+				if t.isKey(name) {
+					return key{}, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", name)
 				}
 			}
 			return t.keyOf(k, true)
@@ -278,7 +263,7 @@ type getItemInput struct {
 	ReturnConsumedCapacity string
 }
 
-func getItem(s *Service, r *request, in *getItemInput) (any, error) {
+func getItem(s *tableService, r *wireRequest, in *getItemInput) (any, error) {
 	if err := in.legacy.check(); err != nil {
 		return nil, err
 	}
@@ -288,7 +273,7 @@ func getItem(s *Service, r *request, in *getItemInput) (any, error) {
 	if err := in.checkPlaceholders(in.ProjectionExpression != nil); err != nil {
 		return nil, err
 	}
-	paths, err := parse(&in.expressions, "ProjectionExpression", in.ProjectionExpression, (*parser).projection)
+	wanted, err := in.expressions.projection(in.ProjectionExpression)
 	if err != nil {
 		return nil, err
 	}
@@ -309,7 +294,7 @@ func getItem(s *Service, r *request, in *getItemInput) (any, error) {
 		ConsumedCapacity *consumedCapacity `json:",omitempty"`
 	}{ConsumedCapacity: consumed(in.ReturnConsumedCapacity, t.name, readUnits(it.size(), in.ConsistentRead))}
 	if it != nil {
-		it = project(it, paths)
+		it = wanted.of(it)
 		out.Item = &it
 	}
 	return out, nil

@@ -48,10 +48,10 @@ func parseIterator(token string) (iterator, bool) {
 }
 
 // ExpireIterators makes all shard iterators that were given out so far answer ExpiredIteratorException.
-func (s *Service) ExpireIterators() { s.iterators.Add(1) }
+func (s *streamService) ExpireIterators() { s.iterators.Add(1) }
 
 // iterator gives out a position in a shard.
-func (s *Service) iterator(st *stream, sh *shard, ordinal, blank uint64, now time.Time) string {
+func (s *streamService) iterator(st *stream, sh *shard, ordinal, blank uint64, now time.Time) string {
 	return iterator{
 		stream: st.id, shard: sh.index, ordinal: ordinal, issued: now.UnixMilli(),
 		generation: s.iterators.Load(), blank: blank, name: st.name,
@@ -71,7 +71,7 @@ type getShardIteratorInput struct {
 	Timestamp              *seconds
 }
 
-func getShardIterator(s *Service, _ *request, in *getShardIteratorInput) (any, error) {
+func getShardIterator(s *streamService, _ *wireRequest, in *getShardIteratorInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
@@ -101,11 +101,11 @@ func getShardIterator(s *Service, _ *request, in *getShardIteratorInput) (any, e
 	return struct{ ShardIterator string }{s.iterator(st, sh, ordinal, blank, now)}, nil
 }
 
-func (s *Service) shardNotFound(stream, shard string) *apiError {
+func (s *streamService) shardNotFound(stream, shard string) *apiError {
 	return errorf("ResourceNotFoundException", "Shard %s in stream %s under account %s does not exist", shard, stream, s.opts.AccountID)
 }
 
-func (s *Service) startingOrdinal(st *stream, sh *shard, in *getShardIteratorInput, now time.Time) (uint64, error) {
+func (s *streamService) startingOrdinal(st *stream, sh *shard, in *getShardIteratorInput, now time.Time) (uint64, error) {
 	kind, given := *in.ShardIteratorType, in.StartingSequenceNumber != nil
 	switch kind {
 	case "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER":
@@ -143,7 +143,7 @@ func wrongStart(kind, with string) *apiError {
 // ordinalOf is the position that a sequence number of this shard means. One whose record is trimmed is an
 // error (a consumer that starts there has lost data and must be told), unless Options.TrimmedIterators says
 // otherwise: then the position may be before the first record.
-func (s *Service) ordinalOf(st *stream, sh *shard, number string, after bool) (uint64, error) {
+func (s *streamService) ordinalOf(st *stream, sh *shard, number string, after bool) (uint64, error) {
 	q, ok := parseSequence(number)
 	if !ok {
 		return 0, errorf("InvalidArgumentException", "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid.", number, sh.id, st.name, s.opts.AccountID)

@@ -65,6 +65,6 @@ func (l *shardLimits) put(now time.Time, bytes int) bool {
 	return true
 }
 
-func (s *Service) rateExceeded(st *stream, sh *shard) string {
+func (s *streamService) rateExceeded(st *stream, sh *shard) string {
 	return fmt.Sprintf("Rate exceeded for shard %s in stream %s under account %s.", sh.id, st.name, s.opts.AccountID)
 }

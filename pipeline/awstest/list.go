@@ -21,7 +21,7 @@ type streamSummary struct {
 	StreamCreationTimestamp seconds
 }
 
-func listStreams(s *Service, _ *request, in *listStreamsInput) (any, error) {
+func listStreams(s *streamService, _ *wireRequest, in *listStreamsInput) (any, error) {
 	limit, err := pageSize(in.Limit, "limit", 100, 10000)
 	if err != nil {
 		return nil, err
@@ -62,11 +62,11 @@ func listStreams(s *Service, _ *request, in *listStreamsInput) (any, error) {
 	return out, nil
 }
 
-func (s *Service) streamNames() []string {
-	s.streams.mu.Lock()
-	defer s.streams.mu.Unlock()
+func (s *streamService) streamNames() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var names []string
-	for name := range s.streams.byName {
+	for name := range s.byName {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -102,7 +102,7 @@ const (
 	shardsTokenLifetime = 300 * time.Second
 )
 
-func listShards(s *Service, _ *request, in *listShardsInput) (any, error) {
+func listShards(s *streamService, _ *wireRequest, in *listShardsInput) (any, error) {
 	limit, err := pageSize(in.MaxResults, "maxResults", shardsPerPage, 10000)
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func listShards(s *Service, _ *request, in *listShardsInput) (any, error) {
 	return shardsPage(st, after(shards, at.After), min(limit, shardsPerPage), at, now), nil
 }
 
-func (s *Service) openShardsToken(in *listShardsInput) (at shardsToken, err error) {
+func (s *streamService) openShardsToken(in *listShardsInput) (at shardsToken, err error) {
 	if in.StreamName != "" || in.ExclusiveStartShardId != "" || in.StreamCreationTimestamp != nil {
 		return at, errorf("InvalidArgumentException", "NextToken and StreamName cannot be provided together.")
 	}
@@ -144,7 +144,7 @@ func (s *Service) openShardsToken(in *listShardsInput) (at shardsToken, err erro
 	if err != nil || json.Unmarshal(b, &at) != nil || at.Stream == 0 {
 		return at, errorf("InvalidArgumentException", "NextToken is invalid.")
 	}
-	if s.now().Sub(time.UnixMilli(at.Issued)) > shardsTokenLifetime {
+	if s.opts.Clock().Sub(time.UnixMilli(at.Issued)) > shardsTokenLifetime {
 		return at, errorf("ExpiredNextTokenException", "NextToken has expired: it was good for %s.", shardsTokenLifetime)
 	}
 	return at, nil

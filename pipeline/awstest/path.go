@@ -163,12 +163,15 @@ func overlap(paths []path) (a, b path, found bool) {
 	return nil, nil, false
 }
 
-// project keeps what the paths lead to. Kept elements of a list close up.
-func project(it item, paths []path) item {
-	if paths == nil {
+// projection is the paths to what is wanted of an item; nil is all of it.
+type projection []path
+
+// of keeps what the paths lead to. Kept elements of a list close up.
+func (p projection) of(it item) item {
+	if p == nil {
 		return it
 	}
-	v, found := pick(value{kind: "M", m: it}, paths)
+	v, found := pick(value{kind: "M", m: it}, p)
 	if !found {
 		return item{}
 	}
@@ -204,8 +207,8 @@ func pick(v value, paths []path) (value, bool) {
 }
 
 // projection reads a ProjectionExpression.
-func (p *parser) projection() ([]path, error) {
-	var paths []path
+func (p *parser) projection() (projection, error) {
+	var paths projection
 	for {
 		next, err := p.path()
 		if err != nil {

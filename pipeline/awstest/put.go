@@ -59,7 +59,7 @@ type checked struct {
 	size int // of data and key
 }
 
-func putRecord(s *Service, r *request, in *putRecordInput) (any, error) {
+func putRecord(s *streamService, r *wireRequest, in *putRecordInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func putRecord(s *Service, r *request, in *putRecordInput) (any, error) {
 
 // putRecords stores what it can: an invalid record refuses the whole request, a throttled shard only its own
 // records.
-func putRecords(s *Service, r *request, in *putRecordsInput) (any, error) {
+func putRecords(s *streamService, r *wireRequest, in *putRecordsInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
@@ -167,9 +167,9 @@ func base64Len(s string) (int, error) {
 }
 
 // put stores one record; the stream is locked.
-func (s *Service) put(r *request, st *stream, c checked, now time.Time) putResult {
+func (s *streamService) put(r *wireRequest, st *stream, c checked, now time.Time) putResult {
 	sh := st.shardFor(c.hash)
-	if r.refuse != nil && r.refuse(sh) || s.opts.Limits && !sh.limits.put(now, c.size) {
+	if r.Refuse != nil && r.Refuse(sh.id) || s.opts.Limits && !sh.limits.put(now, c.size) {
 		return putResult{ErrorCode: throttled, ErrorMessage: s.rateExceeded(st, sh)}
 	}
 	at := now.UnixMilli()

@@ -5,14 +5,6 @@ import (
 	"time"
 )
 
-func init() {
-	register(kinesisService, map[string]operation{
-		"SplitShard":       typed(splitShard),
-		"MergeShards":      typed(mergeShards),
-		"UpdateShardCount": typed(updateShardCount),
-	})
-}
-
 // split closes a shard and opens two that share its keys.
 func (st *stream) split(sh *shard, at hashKey, now time.Time) (low, high *shard) {
 	creation := st.nextCreation(now)
@@ -48,7 +40,7 @@ func max2(a, b hashKey) hashKey {
 }
 
 // openShard finds a shard that may be split or merged.
-func (s *Service) openShard(st *stream, id string) (*shard, error) {
+func (s *streamService) openShard(st *stream, id string) (*shard, error) {
 	sh := st.shard(id)
 	if sh == nil {
 		return nil, errorf("ResourceNotFoundException", "Could not find shard %s in stream %s under account %s.", id, st.name, s.opts.AccountID)
@@ -64,7 +56,7 @@ type splitShardInput struct {
 	ShardToSplit, NewStartingHashKey *string
 }
 
-func splitShard(s *Service, _ *request, in *splitShardInput) (any, error) {
+func splitShard(s *streamService, _ *wireRequest, in *splitShardInput) (any, error) {
 	if in.ShardToSplit == nil {
 		return nil, missing("shardToSplit")
 	}
@@ -97,7 +89,7 @@ type mergeShardsInput struct {
 	ShardToMerge, AdjacentShardToMerge *string
 }
 
-func mergeShards(s *Service, _ *request, in *mergeShardsInput) (any, error) {
+func mergeShards(s *streamService, _ *wireRequest, in *mergeShardsInput) (any, error) {
 	if in.ShardToMerge == nil {
 		return nil, missing("shardToMerge")
 	}
@@ -133,7 +125,7 @@ type updateShardCountInput struct {
 	ScalingType           string
 }
 
-func updateShardCount(s *Service, _ *request, in *updateShardCountInput) (any, error) {
+func updateShardCount(s *streamService, _ *wireRequest, in *updateShardCountInput) (any, error) {
 	if in.TargetShardCount == nil {
 		return nil, missing("targetShardCount")
 	}

@@ -21,7 +21,7 @@ type scanInput struct {
 // reading is a Scan that has been understood.
 type reading struct {
 	filter     condition
-	projection []path
+	projection projection
 	limit      int // of items looked at; 0 is no limit
 }
 
@@ -43,10 +43,10 @@ func (in *scanInput) check() (r reading, err error) {
 	if err = in.checkPlaceholders(in.FilterExpression != nil || in.ProjectionExpression != nil); err != nil {
 		return r, err
 	}
-	if r.filter, err = parse(&in.expressions, "FilterExpression", in.FilterExpression, (*parser).condition); err != nil {
+	if r.filter, err = in.expressions.condition("FilterExpression", in.FilterExpression); err != nil {
 		return r, err
 	}
-	if r.projection, err = parse(&in.expressions, "ProjectionExpression", in.ProjectionExpression, (*parser).projection); err != nil {
+	if r.projection, err = in.expressions.projection(in.ProjectionExpression); err != nil {
 		return r, err
 	}
 	return r, in.checkUsed()
@@ -73,7 +73,7 @@ func (t *table) page(in *scanInput, r reading, rows []row) scanOutput {
 		bytes += row.bytes
 		out.ScannedCount++
 		if r.filter == nil || r.filter.test(row.item) {
-			items = append(items, project(row.item, r.projection))
+			items = append(items, r.projection.of(row.item))
 		}
 	}
 	// As on AWS, a page that ends with its limit has a next one, even if that is empty.
@@ -88,7 +88,7 @@ func (t *table) page(in *scanInput, r reading, rows []row) scanOutput {
 	return out
 }
 
-func scan(s *Service, req *request, in *scanInput) (any, error) {
+func scan(s *tableService, req *wireRequest, in *scanInput) (any, error) {
 	r, err := in.check()
 	if err != nil {
 		return nil, err

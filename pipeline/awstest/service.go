@@ -61,15 +61,13 @@ func (o Options) withDefaults() Options {
 // what takes time (creation, resharding, expiry) has happened when somebody looks. Safe for concurrent use.
 type Service struct {
 	opts    Options
-	streams streamSet
-	tables  tableSet
+	streams *streamService
+	tables  *tableService
 
-	faults faultSet
-	calls  callLog
-	admin  http.Handler // nil unless Options.Admin
-
-	iterators atomic.Uint64 // generation of shard iterators: one more makes all older ones expire
-	ids       atomic.Uint64 // of requests and of streams
+	faults   faultSet
+	calls    callLog
+	admin    http.Handler  // nil unless Options.Admin
+	requests atomic.Uint64 // for their ids
 
 	running context.Context // done when the Server on top of it closes: nothing may wait longer
 	stop    context.CancelFunc
@@ -77,10 +75,16 @@ type Service struct {
 
 // New gives a service without streams and tables.
 func New(opts Options) *Service {
-	s := &Service{opts: opts.withDefaults()}
+	opts = opts.withDefaults()
+	s := &Service{
+		opts: opts,
+		streams: newStreams(streamOptions{
+			Clock: opts.Clock, IteratorLifetime: opts.IteratorLifetime, CreateDuration: opts.CreateDuration, UpdateDuration: opts.UpdateDuration,
+			Limits: opts.Limits, TrimmedIterators: opts.TrimmedIterators, MaxStreamBytes: opts.MaxStreamBytes, AccountID: opts.AccountID, Region: opts.Region,
+		}),
+		tables: newTables(tableOptions{Clock: opts.Clock, CreateDuration: opts.CreateDuration, AccountID: opts.AccountID, Region: opts.Region}),
+	}
 	s.running, s.stop = context.WithCancel(context.Background())
-	s.streams.byName = map[string]*stream{}
-	s.tables.byName = map[string]*table{}
 	s.faults.dice = rand.New(rand.NewPCG(opts.Seed, 0))
 	if opts.Admin {
 		s.admin = s.adminMux()
@@ -88,53 +92,33 @@ func New(opts Options) *Service {
 	return s
 }
 
+// ExpireIterators makes all shard iterators that were given out so far answer ExpiredIteratorException.
+func (s *Service) ExpireIterators() { s.streams.ExpireIterators() }
+
+// Trim makes the service forget all records that a stream holds now, as if their retention had passed; what
+// is put later is kept. It fails if there is no such stream.
+func (s *Service) Trim(streamName string) error { return s.streams.Trim(streamName) }
+
 // request is one call on its way through the service.
 type request struct {
+	wireRequest
 	ctx         context.Context
-	target      target
 	accessKeyID string
-	body        []byte
-	aimed       *aim              // see aim
-	refuse      func(*shard) bool // shards that a fault throttles puts to
-	empty       bool              // a fault lets GetRecords find nothing
-	stale       bool              // a fault shows reads that need not be consistent what was there before
-}
-
-// target is what the X-Amz-Target header names.
-type target struct {
-	service   string // kinesis or dynamodb
-	operation string
+	protocol    *protocol
+	backend     backend
+	about       *subject // what the call is about, once somebody has asked
 }
 
 // action is the name that IAM policies use: kinesis:GetRecords.
-func (t target) action() string { return t.service + ":" + t.operation }
+func (r *request) action() string { return r.protocol.service + ":" + r.Operation }
 
-const (
-	kinesisService  = "kinesis"
-	dynamodbService = "dynamodb"
-)
-
-// operation answers one call. What it returns is encoded as JSON, unless it is a *body already.
-type operation func(s *Service, r *request) (any, error)
-
-var operations = map[target]operation{}
-
-// register fills operations; every file that has some calls it in its init.
-func register(service string, ops map[string]operation) {
-	for name, op := range ops {
-		operations[target{service, name}] = op
+// subject is what the call is about; read only when a fault asks.
+func (r *request) subject() subject {
+	if r.about == nil {
+		about := r.backend.About(r.Body)
+		r.about = &about
 	}
-}
-
-// typed makes an operation of a function that takes a decoded request.
-func typed[In any](f func(s *Service, r *request, in *In) (any, error)) operation {
-	return func(s *Service, r *request) (any, error) {
-		in := new(In)
-		if err := decode(r, in); err != nil {
-			return nil, err
-		}
-		return f(s, r, in)
-	}
+	return *r.about
 }
 
 // ServeHTTP answers the calls of both services; which one is asked stands in the X-Amz-Target header.
@@ -144,19 +128,19 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		return
 	}
 	r := &request{ctx: hr.Context(), accessKeyID: accessKeyID(hr)}
-	var ok bool
-	if r.target, ok = parseTarget(hr.Header.Get("X-Amz-Target")); !ok || hr.Method != http.MethodPost {
-		s.writeError(w, r, errorf("UnknownOperationException", "no known service in X-Amz-Target %q", hr.Header.Get("X-Amz-Target")))
+	header := hr.Header.Get("X-Amz-Target")
+	if s.route(r, header); r.backend == nil || hr.Method != http.MethodPost {
+		s.writeError(w, r, errorf("UnknownOperationException", "no known service in X-Amz-Target %q", header))
 		return
 	}
 	buf := takeBody()
 	defer buf.release()
-	if err := buf.read(hr); err != nil {
+	if err := readBody(buf, hr); err != nil {
 		s.writeError(w, r, err)
 		return
 	}
-	r.body = buf.b
-	s.calls.record(Call{r.target.action(), r.accessKeyID})
+	r.Body = buf.b
+	s.calls.record(Call{r.action(), r.accessKeyID})
 	out, err := s.answerWithFaults(r)
 	if err != nil {
 		s.writeError(w, r, err)
@@ -165,23 +149,16 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	s.write(w, r, out)
 }
 
-func (s *Service) answer(r *request) (any, error) {
-	op := operations[r.target]
-	if op == nil {
-		return nil, errorf("UnknownOperationException", "%s is not an operation of this server", r.target.action())
-	}
-	return op(s, r)
-}
-
-func parseTarget(header string) (target, bool) {
+// route finds the service that an X-Amz-Target header names; the backend is nil if there is none.
+func (s *Service) route(r *request, header string) {
 	version, operation, _ := strings.Cut(header, ".")
+	r.Operation, r.protocol = operation, noProtocol
 	switch version {
-	case "Kinesis_20131202":
-		return target{kinesisService, operation}, true
-	case "DynamoDB_20120810":
-		return target{dynamodbService, operation}, true
+	case kinesisProtocol.version:
+		r.protocol, r.backend = kinesisProtocol, s.streams
+	case dynamodbProtocol.version:
+		r.protocol, r.backend = dynamodbProtocol, s.tables
 	}
-	return target{}, false
 }
 
 // accessKeyID is the identity of the caller. The signature itself is not checked: this is a test server.
@@ -193,5 +170,3 @@ func accessKeyID(r *http.Request) string {
 	id, _, _ := strings.Cut(rest, "/")
 	return id
 }
-
-func (s *Service) now() time.Time { return s.opts.Clock() }

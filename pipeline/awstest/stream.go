@@ -10,12 +10,6 @@ import (
 // retention is how long a record is kept: what a new stream has on AWS.
 const retention = 24 * time.Hour
 
-// streamSet is all of Kinesis' state.
-type streamSet struct {
-	mu     sync.Mutex // guards byName, not the streams; taken before a stream's
-	byName map[string]*stream
-}
-
 // stream is one data stream. What takes time is kept in pending and done when somebody looks (settle).
 type stream struct {
 	id      uint64 // tells streams of the same name apart
@@ -160,7 +154,7 @@ func (st *stream) settle(now time.Time) {
 }
 
 // later does f at once, or when the stream's UPDATING has ended.
-func (s *Service) later(st *stream, now time.Time, f func(now time.Time)) {
+func (s *streamService) later(st *stream, now time.Time, f func(now time.Time)) {
 	if s.opts.UpdateDuration == 0 {
 		f(now)
 		return

@@ -8,38 +8,18 @@ import (
 	"time"
 )
 
-func init() {
-	register(kinesisService, map[string]operation{
-		"CreateStream":          typed(createStream),
-		"DeleteStream":          typed(deleteStream),
-		"DescribeStream":        typed(describeStream),
-		"DescribeStreamSummary": typed(describeStreamSummary),
-		"ListStreams":           typed(listStreams),
-		"ListShards":            typed(listShards),
-		"PutRecord":             typed(putRecord),
-		"PutRecords":            typed(putRecords),
-		"GetShardIterator":      typed(getShardIterator),
-		"GetRecords":            typed(getRecords),
-	})
-}
-
 var streamNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 
-// missing is AWS's answer to a required member that is not there.
-func missing(member string) *apiError {
-	return invalid("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
-}
-
-func (s *Service) streamARN(name string) string {
+func (s *streamService) streamARN(name string) string {
 	return "arn:aws:kinesis:" + s.opts.Region + ":" + s.opts.AccountID + ":stream/" + name
 }
 
-func (s *Service) streamNotFound(name string) *apiError {
+func (s *streamService) streamNotFound(name string) *apiError {
 	return errorf("ResourceNotFoundException", "Stream %s under account %s not found.", name, s.opts.AccountID)
 }
 
 // streamName is the name that a request means by its StreamName, its StreamARN or both.
-func (s *Service) streamName(name, arn string) (string, error) {
+func (s *streamService) streamName(name, arn string) (string, error) {
 	if arn == "" {
 		if name == "" {
 			return "", errorf("InvalidArgumentException", "Either StreamName or StreamARN must be specified.")
@@ -64,15 +44,15 @@ func (s *Service) streamName(name, arn string) (string, error) {
 }
 
 // lockStream finds a stream in whatever status, settled. The caller unlocks it.
-func (s *Service) lockStream(name, arn string) (*stream, time.Time, error) {
+func (s *streamService) lockStream(name, arn string) (*stream, time.Time, error) {
 	name, err := s.streamName(name, arn)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	now := s.now()
-	s.streams.mu.Lock()
-	st := s.streams.byName[name]
-	s.streams.mu.Unlock()
+	now := s.opts.Clock()
+	s.mu.Lock()
+	st := s.byName[name]
+	s.mu.Unlock()
 	if st == nil {
 		return nil, now, s.streamNotFound(name)
 	}
@@ -87,16 +67,16 @@ func (s *Service) lockStream(name, arn string) (*stream, time.Time, error) {
 }
 
 // forget takes a deleted stream out, unless another of its name has taken its place.
-func (s *Service) forget(st *stream) {
-	s.streams.mu.Lock()
-	defer s.streams.mu.Unlock()
-	if s.streams.byName[st.name] == st {
-		delete(s.streams.byName, st.name)
+func (s *streamService) forget(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byName[st.name] == st {
+		delete(s.byName, st.name)
 	}
 }
 
 // activeStream is lockStream for calls that AWS allows on an ACTIVE stream only.
-func (s *Service) activeStream(name, arn string) (*stream, time.Time, error) {
+func (s *streamService) activeStream(name, arn string) (*stream, time.Time, error) {
 	st, now, err := s.lockStream(name, arn)
 	if err != nil {
 		return nil, now, err
@@ -110,7 +90,7 @@ func (s *Service) activeStream(name, arn string) (*stream, time.Time, error) {
 
 // servingStream is lockStream for putting and reading records: while a stream is CREATING or DELETING there
 // is nothing to be found.
-func (s *Service) servingStream(name, arn string) (*stream, time.Time, error) {
+func (s *streamService) servingStream(name, arn string) (*stream, time.Time, error) {
 	st, now, err := s.lockStream(name, arn)
 	if err != nil {
 		return nil, now, err
@@ -137,7 +117,7 @@ type createStreamInput struct {
 
 const onDemandShards = 4
 
-func createStream(s *Service, _ *request, in *createStreamInput) (any, error) {
+func createStream(s *streamService, _ *wireRequest, in *createStreamInput) (any, error) {
 	if in.StreamName == "" {
 		return nil, missing("streamName")
 	}
@@ -148,7 +128,7 @@ func createStream(s *Service, _ *request, in *createStreamInput) (any, error) {
 	if err := unsupported(map[string]json.RawMessage{"Tags": in.Tags, "WarmThroughputMiBps": in.WarmThroughputMiBps}); err != nil {
 		return nil, err
 	}
-	now := s.now()
+	now := s.opts.Clock()
 	st := &stream{
 		id: s.ids.Add(1), name: name, arn: s.streamARN(name), created: now, mode: "PROVISIONED",
 		activeAt: now.Add(s.opts.CreateDuration), maxRecordBytes: 1 << 20,
@@ -175,12 +155,12 @@ func createStream(s *Service, _ *request, in *createStreamInput) (any, error) {
 		}
 		st.addShard(now, creation, low, high)
 	}
-	s.streams.mu.Lock()
-	defer s.streams.mu.Unlock()
-	if old := s.streams.byName[name]; old != nil && !old.goneAt(now) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.byName[name]; old != nil && !old.goneAt(now) {
 		return nil, errorf("ResourceInUseException", "Stream %s under account %s already exists.", name, s.opts.AccountID)
 	}
-	s.streams.byName[name] = st
+	s.byName[name] = st
 	return nil, nil
 }
 
@@ -213,7 +193,7 @@ type streamInput struct {
 	ExclusiveStartShardId string
 }
 
-func deleteStream(s *Service, _ *request, in *streamInput) (any, error) {
+func deleteStream(s *streamService, _ *wireRequest, in *streamInput) (any, error) {
 	st, now, err := s.lockStream(in.StreamName, in.StreamARN)
 	if err != nil {
 		return nil, err
@@ -283,7 +263,7 @@ func (st *stream) facts(now time.Time) streamFacts {
 	}
 }
 
-func describeStream(s *Service, _ *request, in *streamInput) (any, error) {
+func describeStream(s *streamService, _ *wireRequest, in *streamInput) (any, error) {
 	limit, err := pageSize(in.Limit, "limit", 100, 10000)
 	if err != nil {
 		return nil, err
@@ -320,20 +300,7 @@ func after(shards []*shard, id string) []*shard {
 	return shards[i:]
 }
 
-// pageSize reads the limit of a call that answers in pages.
-func pageSize(asked *int, member string, unsaid, highest int) (int, error) {
-	switch {
-	case asked == nil:
-		return unsaid, nil
-	case *asked < 1:
-		return 0, invalid("1 validation error detected: Value '%d' at '%s' failed to satisfy constraint: Member must have value greater than or equal to 1", *asked, member)
-	case *asked > highest:
-		return 0, invalid("1 validation error detected: Value '%d' at '%s' failed to satisfy constraint: Member must have value less than or equal to %d", *asked, member, highest)
-	}
-	return *asked, nil
-}
-
-func describeStreamSummary(s *Service, _ *request, in *streamInput) (any, error) {
+func describeStreamSummary(s *streamService, _ *wireRequest, in *streamInput) (any, error) {
 	st, now, err := s.lockStream(in.StreamName, in.StreamARN)
 	if err != nil {
 		return nil, err

@@ -4,15 +4,8 @@ import (
 	"cmp"
 	"hash/fnv"
 	"slices"
-	"sync"
 	"time"
 )
-
-// tableSet is all of DynamoDB's state.
-type tableSet struct {
-	mu     sync.Mutex // guards all of it: DynamoDB's calls are served one at a time, see onTables
-	byName map[string]*table
-}
 
 // table holds its items in the order of a Scan: by a hash of the partition key, then by the sort key.
 type table struct {
@@ -77,17 +70,17 @@ func (t *table) keyOf(it item, whole bool) (key, error) {
 	for i, attribute := range t.keys {
 		v, ok := it[attribute.name]
 		switch {
-		case whole && (!ok || v.kind != attribute.kind):
+		case whole && (!ok || v.kindOf() != attribute.kind):
 			return k, invalid("The provided key element does not match the schema")
 		case !ok:
 			return k, invalid("One or more parameter values were invalid: Missing the key %s in the item", attribute.name)
-		case v.kind != attribute.kind:
-			return k, invalid("One or more parameter values were invalid: Type mismatch for key %s expected: %s actual: %s", attribute.name, attribute.kind, v.kind)
-		case v.kind != "N" && v.s == "":
-			return k, invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", map[string]string{"S": "string", "B": "binary"}[v.kind], attribute.name)
+		case v.kindOf() != attribute.kind:
+			return k, invalid("One or more parameter values were invalid: Type mismatch for key %s expected: %s actual: %s", attribute.name, attribute.kind, v.kindOf())
+		case v.text() == "":
+			return k, invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", map[string]string{"S": "string", "B": "binary"}[v.kindOf()], attribute.name)
 		}
 		if i == 0 {
-			k.partition = partitionText(v)
+			k.partition = v.text()
 			k.hash = hashPartition(k.partition)
 		} else {
 			k.sort = v
@@ -97,13 +90,6 @@ func (t *table) keyOf(it item, whole bool) (key, error) {
 		}
 	}
 	return k, nil
-}
-
-func partitionText(v value) string {
-	if v.kind == "N" {
-		return v.n.String()
-	}
-	return v.s
 }
 
 func hashPartition(text string) uint64 {
@@ -172,8 +158,8 @@ func (t *table) keep(old row) {
 }
 
 // seenBy is the table as a read shows it: as it was before if the read need not be consistent and a fault says so.
-func (t *table) seenBy(r *request, consistent bool) *table {
-	if consistent || !r.stale {
+func (t *table) seenBy(r *wireRequest, consistent bool) *table {
+	if consistent || !r.Stale {
 		return t
 	}
 	was := *t
@@ -191,30 +177,21 @@ func (t *table) status(now time.Time) string {
 	return "ACTIVE"
 }
 
-// onTables makes an operation of a function that has all tables for itself.
-func onTables[In any](f func(*Service, *request, *In) (any, error)) operation {
-	return typed(func(s *Service, r *request, in *In) (any, error) {
-		s.tables.mu.Lock()
-		defer s.tables.mu.Unlock()
-		return f(s, r, in)
-	})
-}
-
 // goneAt reports whether a table's deletion has ended.
 func (t *table) goneAt(now time.Time) bool {
 	return !t.deletedAt.IsZero() && !now.Before(t.deletedAt)
 }
 
 // findTable finds a table in whatever status.
-func (s *Service) findTable(name string) (*table, time.Time, error) {
+func (s *tableService) findTable(name string) (*table, time.Time, error) {
 	name, err := s.tableName(name)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	now := s.now()
-	t := s.tables.byName[name]
+	now := s.opts.Clock()
+	t := s.byName[name]
 	if t == nil || t.goneAt(now) {
-		delete(s.tables.byName, name)
+		delete(s.byName, name)
 		return nil, now, errorf("ResourceNotFoundException", "Requested resource not found: Table: %s not found", name)
 	}
 	t.expire(now)
@@ -222,7 +199,7 @@ func (s *Service) findTable(name string) (*table, time.Time, error) {
 }
 
 // servingTable is findTable for items: they can be had while the table is ACTIVE only.
-func (s *Service) servingTable(name string) (*table, error) {
+func (s *tableService) servingTable(name string) (*table, error) {
 	name, err := s.tableName(name)
 	if err != nil {
 		return nil, err

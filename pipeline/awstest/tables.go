@@ -9,22 +9,6 @@ import (
 	"time"
 )
 
-func init() {
-	register(dynamodbService, map[string]operation{
-		"CreateTable":        onTables(createTable),
-		"DescribeTable":      onTables(describeTable),
-		"DeleteTable":        onTables(deleteTable),
-		"ListTables":         onTables(listTables),
-		"UpdateTimeToLive":   onTables(updateTimeToLive),
-		"DescribeTimeToLive": onTables(describeTimeToLive),
-		"PutItem":            onTables(putItem),
-		"GetItem":            onTables(getItem),
-		"UpdateItem":         onTables(updateItem),
-		"DeleteItem":         onTables(deleteItem),
-		"Scan":               onTables(scan),
-	})
-}
-
 type attributeDefinition struct{ AttributeName, AttributeType string }
 
 type keyElement struct{ AttributeName, KeyType string }
@@ -58,7 +42,7 @@ func (in *createTableInput) refuse() error {
 var tableNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
 
 // tableName is the name that a request means by a name or an ARN.
-func (s *Service) tableName(name string) (string, error) {
+func (s *tableService) tableName(name string) (string, error) {
 	if name == "" {
 		return "", missing("tableName")
 	}
@@ -71,11 +55,11 @@ func (s *Service) tableName(name string) (string, error) {
 	return name, nil
 }
 
-func (s *Service) tableARN(name string) string {
+func (s *tableService) tableARN(name string) string {
 	return "arn:aws:dynamodb:" + s.opts.Region + ":" + s.opts.AccountID + ":table/" + name
 }
 
-func createTable(s *Service, _ *request, in *createTableInput) (any, error) {
+func createTable(s *tableService, _ *wireRequest, in *createTableInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
@@ -83,9 +67,10 @@ func createTable(s *Service, _ *request, in *createTableInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := s.now()
+	now := s.opts.Clock()
+	s.ids++
 	t := &table{
-		id: s.ids.Add(1), name: name, arn: s.tableARN(name), created: now, activeAt: now.Add(s.opts.CreateDuration),
+		id: s.ids, name: name, arn: s.tableARN(name), created: now, activeAt: now.Add(s.opts.CreateDuration),
 		protect: in.DeletionProtectionEnabled,
 	}
 	if t.keys, err = keySchema(in); err != nil {
@@ -94,10 +79,10 @@ func createTable(s *Service, _ *request, in *createTableInput) (any, error) {
 	if t.billing, t.capacity, err = billing(in); err != nil {
 		return nil, err
 	}
-	if old := s.tables.byName[name]; old != nil && !old.goneAt(now) {
+	if old := s.byName[name]; old != nil && !old.goneAt(now) {
 		return nil, errorf("ResourceInUseException", "Table already exists: %s", name)
 	}
-	s.tables.byName[name] = t
+	s.byName[name] = t
 	return struct{ TableDescription tableDescription }{t.describe(now)}, nil
 }
 
@@ -187,7 +172,7 @@ func (t *table) describe(now time.Time) tableDescription {
 
 type tableInput struct{ TableName string }
 
-func describeTable(s *Service, _ *request, in *tableInput) (any, error) {
+func describeTable(s *tableService, _ *wireRequest, in *tableInput) (any, error) {
 	t, now, err := s.findTable(in.TableName)
 	if err != nil {
 		return nil, err
@@ -195,7 +180,7 @@ func describeTable(s *Service, _ *request, in *tableInput) (any, error) {
 	return struct{ Table tableDescription }{t.describe(now)}, nil
 }
 
-func deleteTable(s *Service, _ *request, in *tableInput) (any, error) {
+func deleteTable(s *tableService, _ *wireRequest, in *tableInput) (any, error) {
 	t, now, err := s.findTable(in.TableName)
 	if err != nil {
 		return nil, err
@@ -215,14 +200,14 @@ type listTablesInput struct {
 	Limit                   *int
 }
 
-func listTables(s *Service, _ *request, in *listTablesInput) (any, error) {
+func listTables(s *tableService, _ *wireRequest, in *listTablesInput) (any, error) {
 	limit, err := pageSize(in.Limit, "limit", 100, 100)
 	if err != nil {
 		return nil, err
 	}
-	now := s.now()
+	now := s.opts.Clock()
 	names := []string{}
-	for name, t := range s.tables.byName {
+	for name, t := range s.byName {
 		if name > in.ExclusiveStartTableName && !t.goneAt(now) {
 			names = append(names, name)
 		}

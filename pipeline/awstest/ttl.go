@@ -1,7 +1,6 @@
 package awstest
 
 import (
-	"math/big"
 	"slices"
 	"time"
 )
@@ -17,7 +16,7 @@ type updateTimeToLiveInput struct {
 	TimeToLiveSpecification *timeToLive
 }
 
-func updateTimeToLive(s *Service, _ *request, in *updateTimeToLiveInput) (any, error) {
+func updateTimeToLive(s *tableService, _ *wireRequest, in *updateTimeToLiveInput) (any, error) {
 	spec := in.TimeToLiveSpecification
 	if spec == nil {
 		return nil, missing("timeToLiveSpecification")
@@ -41,7 +40,7 @@ func updateTimeToLive(s *Service, _ *request, in *updateTimeToLiveInput) (any, e
 	return struct{ TimeToLiveSpecification timeToLive }{*spec}, nil
 }
 
-func describeTimeToLive(s *Service, _ *request, in *tableInput) (any, error) {
+func describeTimeToLive(s *tableService, _ *wireRequest, in *tableInput) (any, error) {
 	t, _, err := s.findTable(in.TableName)
 	if err != nil {
 		return nil, err
@@ -84,18 +83,7 @@ func (t *table) expire(now time.Time) {
 }
 
 func (t *table) hasExpired(it item, now time.Time) bool {
-	expires, ok := it[t.ttl.AttributeName].unix()
+	expires, ok := it[t.ttl.AttributeName].whole()
 	age := now.Unix() - expires
 	return ok && age > int64(expiryDelay/time.Second) && age < int64(maxExpiry/time.Second)
-}
-
-// unix is a number as whole seconds, if it is one that int64 can hold.
-func (v value) unix() (int64, bool) {
-	if v.kind != "N" || v.n.exp > maxDigits {
-		return 0, false
-	}
-	exp := min(v.n.exp, 0)
-	whole := v.n.scaled(exp)
-	whole.Div(whole, new(big.Int).Exp(ten, big.NewInt(int64(-exp)), nil))
-	return whole.Int64(), whole.IsInt64()
 }

@@ -87,9 +87,18 @@ func (t sum) eval(it item) (value, error) {
 	return a, err
 }
 
-// paths are the attributes that the update touches.
-func (u *update) paths() []path {
-	paths := []path{} // not nil, which would be all attributes to project
+// attributes are the names of the top-level attributes that the update touches.
+func (u *update) attributes() []string {
+	var names []string
+	for _, a := range u.actions {
+		names = append(names, a.at[0].name)
+	}
+	return names
+}
+
+// touched leads to what the update touches.
+func (u *update) touched() projection {
+	paths := projection{} // not nil, which would be all attributes
 	for _, a := range u.actions {
 		paths = append(paths, a.at)
 	}
@@ -195,7 +204,7 @@ func (p *parser) update() (*update, error) {
 			}
 		}
 	}
-	if a, b, found := overlap(u.paths()); found {
+	if a, b, found := overlap(u.touched()); found {
 		return nil, wrongf("Two document paths overlap with each other; must remove or rewrite one of these paths; path one: %s, path two: %s", a, b)
 	}
 	return u, nil

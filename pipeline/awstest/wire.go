@@ -4,24 +4,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// maxRequest is more than any call may carry: 10 MiB of data in base64, with keys.
-const maxRequest = 24 << 20
-
 // apiError is an answer that AWS has a name for.
 type apiError struct {
 	status  int
 	code    string // ResourceNotFoundException
 	message string
-	item    item // DynamoDB's ReturnValuesOnConditionCheckFailure
+	members map[string]any // what the answer has besides type and message
 }
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
@@ -59,39 +56,12 @@ func (b *body) grow(n int) {
 	}
 }
 
-// read takes the whole request in; the connection is then free for net/http to notice that a client went away.
-func (b *body) read(r *http.Request) error {
-	if r.Body == nil {
-		return nil
-	}
-	tooLarge := &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLargeException", message: "request too large"}
-	if r.ContentLength > maxRequest {
-		return tooLarge
-	}
-	if r.ContentLength > 0 {
-		b.grow(int(r.ContentLength))
-		b.b = b.b[:r.ContentLength]
-		if _, err := io.ReadFull(r.Body, b.b); err != nil {
-			return errorf("SerializationException", "reading the request: %v", err)
-		}
-		return nil
-	}
-	var err error
-	if b.b, err = io.ReadAll(io.LimitReader(r.Body, maxRequest+1)); err != nil {
-		return errorf("SerializationException", "reading the request: %v", err)
-	}
-	if len(b.b) > maxRequest {
-		return tooLarge
-	}
-	return nil
-}
-
 // decode reads a request's JSON. A value of the wrong type is AWS's SerializationException.
-func decode(r *request, in any) error {
-	if len(r.body) == 0 {
+func decode(b []byte, in any) error {
+	if len(b) == 0 {
 		return nil
 	}
-	err := json.Unmarshal(r.body, in)
+	err := json.Unmarshal(b, in)
 	var api *apiError
 	switch {
 	case err == nil:
@@ -100,77 +70,6 @@ func decode(r *request, in any) error {
 		return api
 	}
 	return errorf("SerializationException", "%v", err)
-}
-
-func contentType(service string) string {
-	if service == kinesisService {
-		return "application/x-amz-json-1.1"
-	}
-	return "application/x-amz-json-1.0"
-}
-
-// write sends an answer: a *body as it is (and released), nil as nothing, anything else as JSON.
-func (s *Service) write(w http.ResponseWriter, r *request, out any) {
-	switch out := out.(type) {
-	case nil:
-		if r.target.service == dynamodbService {
-			s.send(w, r, http.StatusOK, []byte("{}"))
-			return
-		}
-		s.send(w, r, http.StatusOK, nil)
-	case *body:
-		defer out.release()
-		s.send(w, r, http.StatusOK, out.b)
-	default:
-		b, err := json.Marshal(out)
-		if err != nil {
-			s.writeError(w, r, fmt.Errorf("encoding the answer to %s: %w", r.target.action(), err))
-			return
-		}
-		s.send(w, r, http.StatusOK, b)
-	}
-}
-
-// writeError sends err as AWS would; one without a name of AWS's is a bug of this package: a 500.
-func (s *Service) writeError(w http.ResponseWriter, r *request, err error) {
-	var e *apiError
-	if !errors.As(err, &e) {
-		e = &apiError{status: http.StatusInternalServerError, code: "InternalFailure", message: err.Error()}
-	}
-	out := map[string]any{"__type": errorType(r.target.service, e.code), "message": e.message}
-	if e.item != nil {
-		out["Item"] = e.item
-	}
-	b, err := json.Marshal(out)
-	if err != nil { // strings and attribute values always encode
-		panic(err)
-	}
-	s.send(w, r, e.status, b)
-}
-
-// errorType adds the namespace that DynamoDB puts before an error's name.
-func errorType(service, code string) string {
-	if service != dynamodbService {
-		return code
-	}
-	switch code {
-	case "ValidationException", "SerializationException", "UnknownOperationException", "ThrottlingException":
-		return "com.amazon.coral.validate#" + code
-	}
-	return "com.amazonaws.dynamodb.v20120810#" + code
-}
-
-func (s *Service) send(w http.ResponseWriter, r *request, status int, b []byte) {
-	h := w.Header()
-	h.Set("Content-Type", contentType(r.target.service))
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	h.Set("X-Amzn-Requestid", fmt.Sprintf("%08x-0000-4000-8000-%012x", s.ids.Add(1), len(b)))
-	if r.target.service == dynamodbService {
-		h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(b)), 10))
-	}
-	w.WriteHeader(status)
-	// A client that has gone away cannot be told.
-	_, _ = w.Write(b)
 }
 
 // seconds is a time as both services write it: seconds since 1970 with milliseconds behind the point.
@@ -204,4 +103,73 @@ func appendJSON(b []byte, v any) []byte {
 		panic(err)
 	}
 	return append(b, out...)
+}
+
+// missing is AWS's answer to a required member that is not there.
+func missing(member string) *apiError {
+	return invalid("1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
+}
+
+// pageSize reads the limit of a call that answers in pages.
+func pageSize(asked *int, member string, unsaid, highest int) (int, error) {
+	switch {
+	case asked == nil:
+		return unsaid, nil
+	case *asked < 1:
+		return 0, invalid("1 validation error detected: Value '%d' at '%s' failed to satisfy constraint: Member must have value greater than or equal to 1", *asked, member)
+	case *asked > highest:
+		return 0, invalid("1 validation error detected: Value '%d' at '%s' failed to satisfy constraint: Member must have value less than or equal to %d", *asked, member, highest)
+	}
+	return *asked, nil
+}
+
+// unsupported refuses a call that gives one of some parameters; the first by name, so that the answer is always the
+// same.
+func unsupported(parameters map[string]json.RawMessage) error {
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		if v := parameters[name]; v != nil && string(v) != "null" {
+			return invalid("%s is not supported by this server", name)
+		}
+	}
+	return nil
+}
+
+// wireRequest is a call as one of the services gets it, and what a fault has the service do.
+type wireRequest struct {
+	Operation string
+	Body      []byte
+
+	Refuse func(shard string) bool // throttle puts to these shards
+	Empty  bool                    // let GetRecords find nothing
+	Stale  bool                    // show reads that need not be consistent what was there before
+}
+
+// subject is what a call is about.
+type subject struct {
+	Names      []string // of the stream or table, also if the call gives an ARN
+	Shards     []string
+	Consistent bool // a read of DynamoDB with ConsistentRead
+}
+
+// operations are those of one service, whose state is an S.
+type operations[S any] map[string]func(S, *wireRequest) (any, error)
+
+// answer carries a call out.
+func (o operations[S]) answer(s S, r *wireRequest) (any, error) {
+	op := o[r.Operation]
+	if op == nil {
+		return nil, errorf("UnknownOperationException", "%s is not an operation of this server", r.Operation)
+	}
+	return op(s, r)
+}
+
+// typed makes an operation of a function that takes a decoded request.
+func typed[S, In any](f func(S, *wireRequest, *In) (any, error)) func(S, *wireRequest) (any, error) {
+	return func(s S, r *wireRequest) (any, error) {
+		in := new(In)
+		if err := decode(r.Body, in); err != nil {
+			return nil, err
+		}
+		return f(s, r, in)
+	}
 }
