@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // Effect is what a fault does to a call.
@@ -297,13 +299,13 @@ func (s *Service) answerWithFaults(r *request) (any, error) {
 		}
 		cut()
 	case ExpireIterator:
-		return nil, errorf("ExpiredIteratorException", "Iterator expired.")
+		return nil, wire.Errorf("ExpiredIteratorException", "Iterator expired.")
 	case Empty:
 		r.Empty = true
 	case Stale:
 		r.Stale = true
 	}
-	out, err := r.backend.Answer(&r.wireRequest)
+	out, err := r.backend.Answer(&r.Request)
 	switch effect {
 	case FailAfter:
 		discard(out)
@@ -317,8 +319,8 @@ func (s *Service) answerWithFaults(r *request) (any, error) {
 
 // discard gives an answer's buffer back that nobody will get.
 func discard(out any) {
-	if b, ok := out.(*body); ok {
-		b.release()
+	if b, ok := out.(*wire.Body); ok {
+		b.Release()
 	}
 }
 

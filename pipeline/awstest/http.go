@@ -9,46 +9,48 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // maxRequest is more than any call may carry: 10 MiB of data in base64, with keys.
 const maxRequest = 24 << 20
 
 // readBody takes the whole request in; the connection is then free for net/http to notice that a client went away.
-func readBody(b *body, r *http.Request) error {
+func readBody(b *wire.Body, r *http.Request) error {
 	if r.Body == nil {
 		return nil
 	}
-	tooLarge := &apiError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLargeException", message: "request too large"}
+	tooLarge := &wire.Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLargeException", Message: "request too large"}
 	if r.ContentLength > maxRequest {
 		return tooLarge
 	}
 	if r.ContentLength > 0 {
-		b.grow(int(r.ContentLength))
-		b.b = b.b[:r.ContentLength]
-		if _, err := io.ReadFull(r.Body, b.b); err != nil {
-			return errorf("SerializationException", "reading the request: %v", err)
+		b.Grow(int(r.ContentLength))
+		b.B = b.B[:r.ContentLength]
+		if _, err := io.ReadFull(r.Body, b.B); err != nil {
+			return wire.Errorf("SerializationException", "reading the request: %v", err)
 		}
 		return nil
 	}
 	var err error
-	if b.b, err = io.ReadAll(io.LimitReader(r.Body, maxRequest+1)); err != nil {
-		return errorf("SerializationException", "reading the request: %v", err)
+	if b.B, err = io.ReadAll(io.LimitReader(r.Body, maxRequest+1)); err != nil {
+		return wire.Errorf("SerializationException", "reading the request: %v", err)
 	}
-	if len(b.b) > maxRequest {
+	if len(b.B) > maxRequest {
 		return tooLarge
 	}
 	return nil
 }
 
-// write sends an answer: a *body as it is (and released), nil as nothing, anything else as JSON.
+// write sends an answer: a *wire.Body as it is (and released), nil as nothing, anything else as JSON.
 func (s *Service) write(w http.ResponseWriter, r *request, out any) {
 	switch out := out.(type) {
 	case nil:
 		s.send(w, r, http.StatusOK, []byte(r.protocol.nothing))
-	case *body:
-		defer out.release()
-		s.send(w, r, http.StatusOK, out.b)
+	case *wire.Body:
+		defer out.Release()
+		s.send(w, r, http.StatusOK, out.B)
 	default:
 		b, err := json.Marshal(out)
 		if err != nil {
@@ -61,17 +63,17 @@ func (s *Service) write(w http.ResponseWriter, r *request, out any) {
 
 // writeError sends err as AWS would; one without a name of AWS's is a bug of this package: a 500.
 func (s *Service) writeError(w http.ResponseWriter, r *request, err error) {
-	var e *apiError
+	var e *wire.Error
 	if !errors.As(err, &e) {
-		e = &apiError{status: http.StatusInternalServerError, code: "InternalFailure", message: err.Error()}
+		e = &wire.Error{Status: http.StatusInternalServerError, Code: "InternalFailure", Message: err.Error()}
 	}
-	out := map[string]any{"__type": r.protocol.errorType(e.code), "message": e.message}
-	maps.Copy(out, e.members)
+	out := map[string]any{"__type": r.protocol.errorType(e.Code), "message": e.Message}
+	maps.Copy(out, e.Members)
 	b, err := json.Marshal(out)
 	if err != nil { // strings and attribute values always encode
 		panic(err)
 	}
-	s.send(w, r, e.status, b)
+	s.send(w, r, e.Status, b)
 }
 
 func (s *Service) send(w http.ResponseWriter, r *request, status int, b []byte) {

@@ -1,13 +1,17 @@
 package awstest
 
-import "net/http"
+import (
+	"net/http"
+
+	"rootwatch/pipeline/awstest/wire"
+)
 
 // backend is one of the two services.
 type backend interface {
-	// Answer carries a call out. The answer is encoded as JSON, unless it is a *body already; nil has no members.
-	Answer(*wireRequest) (any, error)
+	// Answer carries a call out. The answer is encoded as JSON, unless it is a *wire.Body already; nil has no members.
+	Answer(*wire.Request) (any, error)
 	// About reads out of a request what it is about.
-	About(request []byte) subject
+	About(request []byte) wire.Subject
 	// Throttled is the error that AWS documents for too many calls of an operation.
 	Throttled(operation string) error
 }
@@ -49,5 +53,5 @@ func dynamodbErrorType(code string) string {
 
 // fail is the error that says nothing but that the service has failed.
 func (p *protocol) fail() error {
-	return &apiError{status: http.StatusInternalServerError, code: p.failure, message: "Internal service failure."}
+	return &wire.Error{Status: http.StatusInternalServerError, Code: p.failure, Message: "Internal service failure."}
 }

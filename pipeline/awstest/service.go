@@ -7,6 +7,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"rootwatch/pipeline/awstest/streams"
+	"rootwatch/pipeline/awstest/tables"
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // Options says how a [Service] behaves. The zero value is a fast one in account 123456789012 and us-east-1
@@ -61,8 +65,8 @@ func (o Options) withDefaults() Options {
 // what takes time (creation, resharding, expiry) has happened when somebody looks. Safe for concurrent use.
 type Service struct {
 	opts    Options
-	streams *streamService
-	tables  *tableService
+	streams *streams.Service
+	tables  *tables.Service
 
 	faults   faultSet
 	calls    callLog
@@ -78,11 +82,11 @@ func New(opts Options) *Service {
 	opts = opts.withDefaults()
 	s := &Service{
 		opts: opts,
-		streams: newStreams(streamOptions{
+		streams: streams.New(streams.Options{
 			Clock: opts.Clock, IteratorLifetime: opts.IteratorLifetime, CreateDuration: opts.CreateDuration, UpdateDuration: opts.UpdateDuration,
 			Limits: opts.Limits, TrimmedIterators: opts.TrimmedIterators, MaxStreamBytes: opts.MaxStreamBytes, AccountID: opts.AccountID, Region: opts.Region,
 		}),
-		tables: newTables(tableOptions{Clock: opts.Clock, CreateDuration: opts.CreateDuration, AccountID: opts.AccountID, Region: opts.Region}),
+		tables: tables.New(tables.Options{Clock: opts.Clock, CreateDuration: opts.CreateDuration, AccountID: opts.AccountID, Region: opts.Region}),
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.faults.dice = rand.New(rand.NewPCG(opts.Seed, 0))
@@ -101,19 +105,19 @@ func (s *Service) Trim(streamName string) error { return s.streams.Trim(streamNa
 
 // request is one call on its way through the service.
 type request struct {
-	wireRequest
+	wire.Request
 	ctx         context.Context
 	accessKeyID string
 	protocol    *protocol
 	backend     backend
-	about       *subject // what the call is about, once somebody has asked
+	about       *wire.Subject // what the call is about, once somebody has asked
 }
 
 // action is the name that IAM policies use: kinesis:GetRecords.
 func (r *request) action() string { return r.protocol.service + ":" + r.Operation }
 
 // subject is what the call is about; read only when a fault asks.
-func (r *request) subject() subject {
+func (r *request) subject() wire.Subject {
 	if r.about == nil {
 		about := r.backend.About(r.Body)
 		r.about = &about
@@ -130,16 +134,16 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	r := &request{ctx: hr.Context(), accessKeyID: accessKeyID(hr)}
 	header := hr.Header.Get("X-Amz-Target")
 	if s.route(r, header); r.backend == nil || hr.Method != http.MethodPost {
-		s.writeError(w, r, errorf("UnknownOperationException", "no known service in X-Amz-Target %q", header))
+		s.writeError(w, r, wire.Errorf("UnknownOperationException", "no known service in X-Amz-Target %q", header))
 		return
 	}
-	buf := takeBody()
-	defer buf.release()
+	buf := wire.TakeBody()
+	defer buf.Release()
 	if err := readBody(buf, hr); err != nil {
 		s.writeError(w, r, err)
 		return
 	}
-	r.Body = buf.b
+	r.Body = buf.B
 	s.calls.record(Call{r.action(), r.accessKeyID})
 	out, err := s.answerWithFaults(r)
 	if err != nil {

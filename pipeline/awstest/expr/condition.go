@@ -1,4 +1,4 @@
-package awstest
+package expr
 
 import (
 	"fmt"
@@ -6,26 +6,26 @@ import (
 	"strings"
 )
 
-// condition is a parsed ConditionExpression or FilterExpression.
-type condition interface {
-	test(it item) bool
+// Condition is a parsed ConditionExpression or FilterExpression.
+type Condition interface {
+	Test(it Item) bool
 }
 
 // operand is a path, a :value or size(path).
 type operand interface {
-	get(it item) (value, bool)
+	get(it Item) (Value, bool)
 }
 
-type literal struct{ v value }
+type literal struct{ v Value }
 
-func (l literal) get(item) (value, bool) { return l.v, true }
+func (l literal) get(Item) (Value, bool) { return l.v, true }
 
 type sizeOf struct{ of operand }
 
-func (s sizeOf) get(it item) (value, bool) {
+func (s sizeOf) get(it Item) (Value, bool) {
 	v, ok := s.of.get(it)
 	if !ok {
-		return value{}, false
+		return Value{}, false
 	}
 	n := 0
 	switch v.kind {
@@ -36,27 +36,27 @@ func (s sizeOf) get(it item) (value, bool) {
 	case "L", "SS", "NS", "BS":
 		n = len(v.list)
 	default:
-		return value{}, false
+		return Value{}, false
 	}
 	size, err := parseNumber(fmt.Sprint(n))
-	return value{kind: "N", n: size}, err == nil
+	return Value{kind: "N", n: size}, err == nil
 }
 
-type or []condition
+type or []Condition
 
-func (c or) test(it item) bool {
-	return slices.ContainsFunc(c, func(c condition) bool { return c.test(it) })
+func (c or) Test(it Item) bool {
+	return slices.ContainsFunc(c, func(c Condition) bool { return c.Test(it) })
 }
 
-type and []condition
+type and []Condition
 
-func (c and) test(it item) bool {
-	return !slices.ContainsFunc(c, func(c condition) bool { return !c.test(it) })
+func (c and) Test(it Item) bool {
+	return !slices.ContainsFunc(c, func(c Condition) bool { return !c.Test(it) })
 }
 
-type not struct{ c condition }
+type not struct{ c Condition }
 
-func (c not) test(it item) bool { return !c.c.test(it) }
+func (c not) Test(it Item) bool { return !c.c.Test(it) }
 
 type comparison struct {
 	operator    string
@@ -64,7 +64,7 @@ type comparison struct {
 }
 
 // test compares as DynamoDB does: what is not there, or of another kind, is unequal and has no order.
-func (c comparison) test(it item) bool {
+func (c comparison) Test(it Item) bool {
 	a, okA := c.left.get(it)
 	b, okB := c.right.get(it)
 	both := okA && okB
@@ -74,7 +74,7 @@ func (c comparison) test(it item) bool {
 	case "<>":
 		return !both || !a.equal(b)
 	}
-	order, ok := a.compare(b)
+	order, ok := a.Compare(b)
 	if !both || !ok {
 		return false
 	}
@@ -91,8 +91,8 @@ func (c comparison) test(it item) bool {
 
 type between struct{ v, low, high operand }
 
-func (c between) test(it item) bool {
-	return comparison{">=", c.v, c.low}.test(it) && comparison{"<=", c.v, c.high}.test(it)
+func (c between) Test(it Item) bool {
+	return comparison{">=", c.v, c.low}.Test(it) && comparison{"<=", c.v, c.high}.Test(it)
 }
 
 type in struct {
@@ -100,8 +100,8 @@ type in struct {
 	set []operand
 }
 
-func (c in) test(it item) bool {
-	return slices.ContainsFunc(c.set, func(o operand) bool { return comparison{"=", c.v, o}.test(it) })
+func (c in) Test(it Item) bool {
+	return slices.ContainsFunc(c.set, func(o operand) bool { return comparison{"=", c.v, o}.Test(it) })
 }
 
 // call is a function that is a condition.
@@ -110,7 +110,7 @@ type call struct {
 	args []operand
 }
 
-func (c call) test(it item) bool {
+func (c call) Test(it Item) bool {
 	v, ok := c.args[0].get(it)
 	switch c.name {
 	case "attribute_exists":
@@ -133,23 +133,23 @@ func (c call) test(it item) bool {
 
 // group is a condition in parentheses: it means what is inside. Only the parser knows it, to find a pair of
 // parentheses around a pair of parentheses, which AWS refuses.
-type group struct{ condition }
+type group struct{ Condition }
 
-func ungroup(c condition) condition {
+func ungroup(c Condition) Condition {
 	if g, ok := c.(group); ok {
-		return g.condition
+		return g.Condition
 	}
 	return c
 }
 
 // condition reads a whole condition.
-func (p *parser) condition() (condition, error) {
+func (p *parser) condition() (Condition, error) {
 	c, err := p.disjunction()
 	return ungroup(c), err
 }
 
 // disjunction reads the lowest level of precedence: OR.
-func (p *parser) disjunction() (condition, error) {
+func (p *parser) disjunction() (Condition, error) {
 	first, err := p.conjunction()
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (p *parser) disjunction() (condition, error) {
 	return all, nil
 }
 
-func (p *parser) conjunction() (condition, error) {
+func (p *parser) conjunction() (Condition, error) {
 	first, err := p.negation()
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (p *parser) conjunction() (condition, error) {
 	return all, nil
 }
 
-func (p *parser) negation() (condition, error) {
+func (p *parser) negation() (Condition, error) {
 	if p.acceptWord("NOT") {
 		p.operators++
 		c, err := p.negation()
@@ -217,7 +217,7 @@ var arities = map[string]int{
 	"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2, "size": 1,
 }
 
-func (p *parser) call() (condition, error) {
+func (p *parser) call() (Condition, error) {
 	name := p.take().text
 	p.operators++
 	arity, known := arities[name]
@@ -287,7 +287,7 @@ func distinct(name string, args []operand) error {
 }
 
 // comparison reads an operand and what follows it: an operator, BETWEEN or IN.
-func (p *parser) comparison() (condition, error) {
+func (p *parser) comparison() (Condition, error) {
 	left, err := p.operand()
 	if err != nil {
 		return nil, err
@@ -326,9 +326,9 @@ func (p *parser) comparison() (condition, error) {
 	return comparison{operator, left, right}, distinct(operator, []operand{left, right})
 }
 
-func ordered(v value) bool { return v.kind == "S" || v.kind == "N" || v.kind == "B" }
+func ordered(v Value) bool { return v.kind == "S" || v.kind == "N" || v.kind == "B" }
 
-func (p *parser) between(v operand) (condition, error) {
+func (p *parser) between(v operand) (Condition, error) {
 	low, err := p.operand()
 	if err != nil {
 		return nil, err
@@ -348,7 +348,7 @@ func (p *parser) between(v operand) (condition, error) {
 	l, okL := low.(literal)
 	h, okH := high.(literal)
 	if okL && okH {
-		order, same := l.v.compare(h.v)
+		order, same := l.v.Compare(h.v)
 		if !same {
 			return nil, wrongf("The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: {%s:%s}, upper bound operand: AttributeValue: {%s:%s}", l.v.kind, l.v, h.v.kind, h.v)
 		}

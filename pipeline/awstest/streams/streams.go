@@ -1,4 +1,4 @@
-package awstest
+package streams
 
 import (
 	"encoding/json"
@@ -6,45 +6,47 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 var streamNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 
-func (s *streamService) streamARN(name string) string {
+func (s *Service) streamARN(name string) string {
 	return "arn:aws:kinesis:" + s.opts.Region + ":" + s.opts.AccountID + ":stream/" + name
 }
 
-func (s *streamService) streamNotFound(name string) *apiError {
-	return errorf("ResourceNotFoundException", "Stream %s under account %s not found.", name, s.opts.AccountID)
+func (s *Service) streamNotFound(name string) *wire.Error {
+	return wire.Errorf("ResourceNotFoundException", "Stream %s under account %s not found.", name, s.opts.AccountID)
 }
 
 // streamName is the name that a request means by its StreamName, its StreamARN or both.
-func (s *streamService) streamName(name, arn string) (string, error) {
+func (s *Service) streamName(name, arn string) (string, error) {
 	if arn == "" {
 		if name == "" {
-			return "", errorf("InvalidArgumentException", "Either StreamName or StreamARN must be specified.")
+			return "", wire.Errorf("InvalidArgumentException", "Either StreamName or StreamARN must be specified.")
 		}
 		if !streamNamePattern.MatchString(name) {
-			return "", invalid("1 validation error detected: Value '%s' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+", name)
+			return "", wire.Invalid("1 validation error detected: Value '%s' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+", name)
 		}
 		return name, nil
 	}
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) != 6 || parts[2] != "kinesis" || !strings.HasPrefix(parts[5], "stream/") {
-		return "", invalid("1 validation error detected: Value '%s' at 'streamARN' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+", arn)
+		return "", wire.Invalid("1 validation error detected: Value '%s' at 'streamARN' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+", arn)
 	}
 	fromARN := strings.TrimPrefix(parts[5], "stream/")
 	if name != "" && name != fromARN {
-		return "", errorf("InvalidArgumentException", "StreamName %s and StreamARN %s do not name the same stream.", name, arn)
+		return "", wire.Errorf("InvalidArgumentException", "StreamName %s and StreamARN %s do not name the same stream.", name, arn)
 	}
 	if parts[3] != s.opts.Region || parts[4] != s.opts.AccountID {
-		return "", errorf("ResourceNotFoundException", "Stream %s under account %s not found.", fromARN, parts[4])
+		return "", wire.Errorf("ResourceNotFoundException", "Stream %s under account %s not found.", fromARN, parts[4])
 	}
 	return fromARN, nil
 }
 
 // lockStream finds a stream in whatever status, settled. The caller unlocks it.
-func (s *streamService) lockStream(name, arn string) (*stream, time.Time, error) {
+func (s *Service) lockStream(name, arn string) (*stream, time.Time, error) {
 	name, err := s.streamName(name, arn)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -67,7 +69,7 @@ func (s *streamService) lockStream(name, arn string) (*stream, time.Time, error)
 }
 
 // forget takes a deleted stream out, unless another of its name has taken its place.
-func (s *streamService) forget(st *stream) {
+func (s *Service) forget(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byName[st.name] == st {
@@ -76,21 +78,21 @@ func (s *streamService) forget(st *stream) {
 }
 
 // activeStream is lockStream for calls that AWS allows on an ACTIVE stream only.
-func (s *streamService) activeStream(name, arn string) (*stream, time.Time, error) {
+func (s *Service) activeStream(name, arn string) (*stream, time.Time, error) {
 	st, now, err := s.lockStream(name, arn)
 	if err != nil {
 		return nil, now, err
 	}
 	if status := st.status(now); status != "ACTIVE" {
 		st.mu.Unlock()
-		return nil, now, errorf("ResourceInUseException", "Stream %s under account %s not ACTIVE, instead in state %s", st.name, s.opts.AccountID, status)
+		return nil, now, wire.Errorf("ResourceInUseException", "Stream %s under account %s not ACTIVE, instead in state %s", st.name, s.opts.AccountID, status)
 	}
 	return st, now, nil
 }
 
 // servingStream is lockStream for putting and reading records: while a stream is CREATING or DELETING there
 // is nothing to be found.
-func (s *streamService) servingStream(name, arn string) (*stream, time.Time, error) {
+func (s *Service) servingStream(name, arn string) (*stream, time.Time, error) {
 	st, now, err := s.lockStream(name, arn)
 	if err != nil {
 		return nil, now, err
@@ -117,15 +119,15 @@ type createStreamInput struct {
 
 const onDemandShards = 4
 
-func createStream(s *streamService, _ *wireRequest, in *createStreamInput) (any, error) {
+func createStream(s *Service, _ *wire.Request, in *createStreamInput) (any, error) {
 	if in.StreamName == "" {
-		return nil, missing("streamName")
+		return nil, wire.Missing("streamName")
 	}
 	name, err := s.streamName(in.StreamName, "")
 	if err != nil {
 		return nil, err
 	}
-	if err := unsupported(map[string]json.RawMessage{"Tags": in.Tags, "WarmThroughputMiBps": in.WarmThroughputMiBps}); err != nil {
+	if err := wire.Unsupported(map[string]json.RawMessage{"Tags": in.Tags, "WarmThroughputMiBps": in.WarmThroughputMiBps}); err != nil {
 		return nil, err
 	}
 	now := s.opts.Clock()
@@ -142,7 +144,7 @@ func createStream(s *streamService, _ *wireRequest, in *createStreamInput) (any,
 	}
 	if in.MaxRecordSizeInKiB != nil {
 		if *in.MaxRecordSizeInKiB < 1024 || *in.MaxRecordSizeInKiB > 10240 {
-			return nil, invalid("1 validation error detected: Value '%d' at 'maxRecordSizeInKiB' failed to satisfy constraint: Member must have value between 1024 and 10240", *in.MaxRecordSizeInKiB)
+			return nil, wire.Invalid("1 validation error detected: Value '%d' at 'maxRecordSizeInKiB' failed to satisfy constraint: Member must have value between 1024 and 10240", *in.MaxRecordSizeInKiB)
 		}
 		st.maxRecordBytes = *in.MaxRecordSizeInKiB << 10
 	}
@@ -158,7 +160,7 @@ func createStream(s *streamService, _ *wireRequest, in *createStreamInput) (any,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old := s.byName[name]; old != nil && !old.goneAt(now) {
-		return nil, errorf("ResourceInUseException", "Stream %s under account %s already exists.", name, s.opts.AccountID)
+		return nil, wire.Errorf("ResourceInUseException", "Stream %s under account %s already exists.", name, s.opts.AccountID)
 	}
 	s.byName[name] = st
 	return nil, nil
@@ -175,11 +177,11 @@ func initialShards(mode string, asked *int) (int, error) {
 	case mode == "ON_DEMAND":
 		return onDemandShards, nil
 	case mode != "PROVISIONED":
-		return 0, invalid("1 validation error detected: Value '%s' at 'streamModeDetails.streamMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, ON_DEMAND]", mode)
+		return 0, wire.Invalid("1 validation error detected: Value '%s' at 'streamModeDetails.streamMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, ON_DEMAND]", mode)
 	case asked == nil:
-		return 0, invalid("ShardCount must be specified for a stream in the PROVISIONED mode")
+		return 0, wire.Invalid("ShardCount must be specified for a stream in the PROVISIONED mode")
 	case *asked < 1 || *asked > maxShards:
-		return 0, invalid("1 validation error detected: Value '%d' at 'shardCount' failed to satisfy constraint: Member must have value between 1 and %d", *asked, maxShards)
+		return 0, wire.Invalid("1 validation error detected: Value '%d' at 'shardCount' failed to satisfy constraint: Member must have value between 1 and %d", *asked, maxShards)
 	}
 	return *asked, nil
 }
@@ -193,7 +195,7 @@ type streamInput struct {
 	ExclusiveStartShardId string
 }
 
-func deleteStream(s *streamService, _ *wireRequest, in *streamInput) (any, error) {
+func deleteStream(s *Service, _ *wire.Request, in *streamInput) (any, error) {
 	st, now, err := s.lockStream(in.StreamName, in.StreamARN)
 	if err != nil {
 		return nil, err
@@ -248,7 +250,7 @@ type streamFacts struct {
 	StreamARN               string
 	StreamStatus            string
 	StreamModeDetails       streamMode
-	StreamCreationTimestamp seconds
+	StreamCreationTimestamp wire.Seconds
 	RetentionPeriodHours    int
 	EncryptionType          string
 	EnhancedMonitoring      []monitoring
@@ -258,13 +260,13 @@ func (st *stream) facts(now time.Time) streamFacts {
 	return streamFacts{
 		StreamName: st.name, StreamARN: st.arn, StreamStatus: st.status(now),
 		StreamModeDetails:       streamMode{st.mode},
-		StreamCreationTimestamp: seconds(st.created), RetentionPeriodHours: int(retention / time.Hour),
+		StreamCreationTimestamp: wire.Seconds(st.created), RetentionPeriodHours: int(retention / time.Hour),
 		EncryptionType: "NONE", EnhancedMonitoring: []monitoring{{ShardLevelMetrics: []string{}}},
 	}
 }
 
-func describeStream(s *streamService, _ *wireRequest, in *streamInput) (any, error) {
-	limit, err := pageSize(in.Limit, "limit", 100, 10000)
+func describeStream(s *Service, _ *wire.Request, in *streamInput) (any, error) {
+	limit, err := wire.PageSize(in.Limit, "limit", 100, 10000)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +302,7 @@ func after(shards []*shard, id string) []*shard {
 	return shards[i:]
 }
 
-func describeStreamSummary(s *streamService, _ *wireRequest, in *streamInput) (any, error) {
+func describeStreamSummary(s *Service, _ *wire.Request, in *streamInput) (any, error) {
 	st, now, err := s.lockStream(in.StreamName, in.StreamARN)
 	if err != nil {
 		return nil, err

@@ -1,10 +1,13 @@
-package awstest
+package streams
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 const (
@@ -37,14 +40,14 @@ type page struct {
 // pages keeps the slices of pages, for the garbage collector's sake.
 var pages = sync.Pool{New: func() any { return new(page) }}
 
-func getRecords(s *streamService, r *wireRequest, in *getRecordsInput) (any, error) {
+func getRecords(s *Service, r *wire.Request, in *getRecordsInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
 	if in.ShardIterator == nil {
-		return nil, missing("shardIterator")
+		return nil, wire.Missing("shardIterator")
 	}
-	limit, err := pageSize(in.Limit, "limit", maxGetRecords, maxGetRecords)
+	limit, err := wire.PageSize(in.Limit, "limit", maxGetRecords, maxGetRecords)
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +68,10 @@ func getRecords(s *streamService, r *wireRequest, in *getRecordsInput) (any, err
 
 // fill takes the records at an iterator; they are written after the stream is unlocked. With a limit of 0 it
 // finds none, and the reader stays where it is.
-func (s *streamService) fill(p *page, token, arn string, limit int) error {
+func (s *Service) fill(p *page, token, arn string, limit int) error {
 	it, ok := parseIterator(token)
 	if !ok {
-		return errorf("InvalidArgumentException", "Invalid ShardIterator.")
+		return wire.Errorf("InvalidArgumentException", "Invalid ShardIterator.")
 	}
 	if err := s.checkIterator(it); err != nil {
 		return err
@@ -83,7 +86,7 @@ func (s *streamService) fill(p *page, token, arn string, limit int) error {
 		return s.shardNotFound(it.name, shardID(it.shard))
 	}
 	if s.opts.Limits && !sh.limits.get(now) {
-		return errorf(throttled, "%s", s.rateExceeded(st, sh))
+		return wire.Errorf(throttled, "%s", s.rateExceeded(st, sh))
 	}
 	switch {
 	case limit == 0:
@@ -118,7 +121,7 @@ func (p *page) take(records []record, limit int) (size int) {
 }
 
 // finish says where the reader stands after this answer; to is the index of the next record.
-func (s *streamService) finish(p *page, st *stream, sh *shard, to int, now time.Time) {
+func (s *Service) finish(p *page, st *stream, sh *shard, to int, now time.Time) {
 	if to < len(sh.records) {
 		p.behind = sh.behind(sh.first+uint64(max(to-1, 0)), now)
 	} else if !sh.isOpen() {
@@ -138,13 +141,13 @@ func (sh *shard) behind(ordinal uint64, now time.Time) int64 {
 }
 
 // checkIterator says whether an iterator is still good.
-func (s *streamService) checkIterator(it iterator) error {
+func (s *Service) checkIterator(it iterator) error {
 	now, issued := s.opts.Clock(), time.UnixMilli(it.issued)
 	if it.generation == s.iterators.Load() && now.Sub(issued) <= s.opts.IteratorLifetime {
 		return nil
 	}
 	const layout = "Mon Jan 02 15:04:05 UTC 2006"
-	return errorf("ExpiredIteratorException", "Iterator expired. The iterator was created at time %s while right now it is %s which is further in the future than the tolerated delay of %d milliseconds.",
+	return wire.Errorf("ExpiredIteratorException", "Iterator expired. The iterator was created at time %s while right now it is %s which is further in the future than the tolerated delay of %d milliseconds.",
 		issued.UTC().Format(layout), now.UTC().Format(layout), s.opts.IteratorLifetime.Milliseconds())
 }
 
@@ -162,10 +165,10 @@ func (st *stream) children(parent *shard) []childShard {
 }
 
 // encode writes the answer by hand: this is the one that has to be fast.
-func (p *page) encode() *body {
-	out := takeBody()
-	out.grow(p.bytes + 1024)
-	b := append(out.b, `{"Records":[`...)
+func (p *page) encode() *wire.Body {
+	out := wire.TakeBody()
+	out.Grow(p.bytes + 1024)
+	b := append(out.B, `{"Records":[`...)
 	for i, wire := range p.records {
 		if i > 0 {
 			b = append(b, ',')
@@ -183,6 +186,15 @@ func (p *page) encode() *body {
 		b = append(b, `,"ChildShards":`...)
 		b = appendJSON(b, p.children)
 	}
-	out.b = append(b, '}')
+	out.B = append(b, '}')
 	return out
+}
+
+// appendJSON adds a value that always encodes.
+func appendJSON(b []byte, v any) []byte {
+	out, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return append(b, out...)
 }

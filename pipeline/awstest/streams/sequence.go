@@ -1,4 +1,4 @@
-package awstest
+package streams
 
 import (
 	"math/bits"

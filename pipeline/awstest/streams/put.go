@@ -1,10 +1,12 @@
-package awstest
+package streams
 
 import (
 	"encoding/base64"
 	"encoding/json"
 	"time"
 	"unicode/utf8"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // entry is one record of a PutRecord or PutRecords request. Data stays in base64: that is how GetRecords
@@ -21,7 +23,7 @@ type dryRun struct{ DryRun bool }
 
 func (d dryRun) refuse() error {
 	if d.DryRun {
-		return errorf("InvalidArgumentException", "DryRun is not supported by this server")
+		return wire.Errorf("InvalidArgumentException", "DryRun is not supported by this server")
 	}
 	return nil
 }
@@ -59,7 +61,7 @@ type checked struct {
 	size int // of data and key
 }
 
-func putRecord(s *streamService, r *wireRequest, in *putRecordInput) (any, error) {
+func putRecord(s *Service, r *wire.Request, in *putRecordInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
@@ -74,19 +76,19 @@ func putRecord(s *streamService, r *wireRequest, in *putRecordInput) (any, error
 	}
 	res := s.put(r, st, c, now)
 	if res.ErrorCode != "" {
-		return nil, errorf(res.ErrorCode, "%s", res.ErrorMessage)
+		return nil, wire.Errorf(res.ErrorCode, "%s", res.ErrorMessage)
 	}
 	return res, nil
 }
 
 // putRecords stores what it can: an invalid record refuses the whole request, a throttled shard only its own
 // records.
-func putRecords(s *streamService, r *wireRequest, in *putRecordsInput) (any, error) {
+func putRecords(s *Service, r *wire.Request, in *putRecordsInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
 	if len(in.Records) == 0 || len(in.Records) > maxPutRecords {
-		return nil, invalid("1 validation error detected: %d records at 'records' failed to satisfy constraint: Member must have length between 1 and %d", len(in.Records), maxPutRecords)
+		return nil, wire.Invalid("1 validation error detected: %d records at 'records' failed to satisfy constraint: Member must have length between 1 and %d", len(in.Records), maxPutRecords)
 	}
 	st, now, err := s.servingStream(in.StreamName, in.StreamARN)
 	if err != nil {
@@ -102,7 +104,7 @@ func putRecords(s *streamService, r *wireRequest, in *putRecordsInput) (any, err
 		total += entries[i].size
 	}
 	if total > maxPutBytes {
-		return nil, errorf("InvalidArgumentException", "Records size exceeds %d MB limit", maxPutBytes>>20)
+		return nil, wire.Errorf("InvalidArgumentException", "Records size exceeds %d MB limit", maxPutBytes>>20)
 	}
 	out := struct {
 		FailedRecordCount int
@@ -119,22 +121,22 @@ func putRecords(s *streamService, r *wireRequest, in *putRecordsInput) (any, err
 
 func (e *entry) check(st *stream) (c checked, err error) {
 	if e.Data == nil {
-		return c, missing("data")
+		return c, wire.Missing("data")
 	}
 	if e.PartitionKey == nil {
-		return c, missing("partitionKey")
+		return c, wire.Missing("partitionKey")
 	}
 	if n := utf8.RuneCountInString(*e.PartitionKey); n < 1 || n > 256 {
-		return c, invalid("1 validation error detected: Value '%s' at 'partitionKey' failed to satisfy constraint: Member must have length between 1 and 256", *e.PartitionKey)
+		return c, wire.Invalid("1 validation error detected: Value '%s' at 'partitionKey' failed to satisfy constraint: Member must have length between 1 and 256", *e.PartitionKey)
 	}
 	c.key, c.data = *e.PartitionKey, *e.Data
 	n, err := base64Len(c.data)
 	if err != nil {
-		return c, errorf("SerializationException", "data can not be converted to a Blob: %v", err)
+		return c, wire.Errorf("SerializationException", "data can not be converted to a Blob: %v", err)
 	}
 	c.size = n + len(c.key)
 	if c.size > st.maxRecordBytes {
-		return c, invalid("1 validation error detected: Value at 'data' failed to satisfy constraint: data and partition key have %d bytes, more than the stream's limit of %d", c.size, st.maxRecordBytes)
+		return c, wire.Invalid("1 validation error detected: Value at 'data' failed to satisfy constraint: data and partition key have %d bytes, more than the stream's limit of %d", c.size, st.maxRecordBytes)
 	}
 	if e.ExplicitHashKey == nil {
 		c.hash = hashOf(c.key)
@@ -145,21 +147,21 @@ func (e *entry) check(st *stream) (c checked, err error) {
 	}
 	var ok bool
 	if c.hash, ok = parseHashKey(*e.ExplicitHashKey); !ok {
-		return c, errorf("InvalidArgumentException", "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", *e.ExplicitHashKey)
+		return c, wire.Errorf("InvalidArgumentException", "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", *e.ExplicitHashKey)
 	}
 	return c, nil
 }
 
 // base64Len is the number of bytes that s stands for, if it is the standard encoding of some.
 func base64Len(s string) (int, error) {
-	buf := takeBody()
-	defer buf.release()
-	buf.grow(base64.StdEncoding.DecodedLen(len(s)))
-	b, err := base64.StdEncoding.Strict().AppendDecode(buf.b, []byte(s))
+	buf := wire.TakeBody()
+	defer buf.Release()
+	buf.Grow(base64.StdEncoding.DecodedLen(len(s)))
+	b, err := base64.StdEncoding.Strict().AppendDecode(buf.B, []byte(s))
 	if err != nil {
 		return 0, err
 	}
-	buf.b = b
+	buf.B = b
 	if base64.StdEncoding.EncodedLen(len(b)) != len(s) {
 		return 0, base64.CorruptInputError(len(s)) // line breaks, which the decoder skips
 	}
@@ -167,7 +169,7 @@ func base64Len(s string) (int, error) {
 }
 
 // put stores one record; the stream is locked.
-func (s *streamService) put(r *wireRequest, st *stream, c checked, now time.Time) putResult {
+func (s *Service) put(r *wire.Request, st *stream, c checked, now time.Time) putResult {
 	sh := st.shardFor(c.hash)
 	if r.Refuse != nil && r.Refuse(sh.id) || s.opts.Limits && !sh.limits.put(now, c.size) {
 		return putResult{ErrorCode: throttled, ErrorMessage: s.rateExceeded(st, sh)}
@@ -190,7 +192,7 @@ func appendRecord(b []byte, number string, arrivedMillis int64, c checked) []byt
 	b = append(b, `{"SequenceNumber":"`...)
 	b = append(b, number...)
 	b = append(b, `","ApproximateArrivalTimestamp":`...)
-	b = appendMillis(b, arrivedMillis)
+	b = wire.AppendMillis(b, arrivedMillis)
 	b = append(b, `,"Data":"`...)
 	b = append(b, c.data...)
 	b = append(b, `","PartitionKey":`...)

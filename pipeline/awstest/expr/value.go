@@ -1,4 +1,6 @@
-package awstest
+// Package expr is DynamoDB's attribute values and the expressions about them: conditions and filters,
+// updates, projections, and the placeholders that they share. It knows no tables.
+package expr
 
 import (
 	"bytes"
@@ -8,20 +10,22 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
-// item is a DynamoDB item. Items and the values in them are never changed once they are stored or handed
+// Item is a DynamoDB item. Items and the values in them are never changed once they are stored or handed
 // out: an update makes new ones along the path it changes.
-type item map[string]value
+type Item map[string]Value
 
-// value is an attribute value; kind says which of the fields holds it.
-type value struct {
+// Value is an attribute value; kind says which of the fields holds it.
+type Value struct {
 	kind string // S, N, B, BOOL, NULL, L, M, SS, NS or BS
 	s    string // S and B
 	n    number
 	bool bool
-	list []value // L; a set's members, which are S, N or B
-	m    map[string]value
+	list []Value // L; a set's members, which are S, N or B
+	m    map[string]Value
 }
 
 // setKinds tells what a set is made of.
@@ -33,20 +37,20 @@ const (
 	maxNameBytes = 1<<16 - 1 // of an attribute's name
 )
 
-var nameTooLarge = invalid("Attribute name is too large, must be less than %d bytes", maxNameBytes+1)
+var nameTooLarge = wire.Invalid("Attribute name is too large, must be less than %d bytes", maxNameBytes+1)
 
 // UnmarshalJSON reads {"S":"text"} and its like.
-func (v *value) UnmarshalJSON(b []byte) error {
+func (v *Value) UnmarshalJSON(b []byte) error {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(b, &raw); err != nil {
-		return errorf("SerializationException", "reading an attribute value: %v", err)
+		return wire.Errorf("SerializationException", "reading an attribute value: %v", err)
 	}
 	maps.DeleteFunc(raw, func(_ string, b json.RawMessage) bool { return string(b) == "null" })
 	if len(raw) != 1 {
 		if len(raw) == 0 {
-			return invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+			return wire.Invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
 		}
-		return invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+		return wire.Invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
 	}
 	for kind, b := range raw {
 		v.kind = kind
@@ -55,7 +59,7 @@ func (v *value) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func (v *value) read(b []byte) error {
+func (v *Value) read(b []byte) error {
 	switch v.kind {
 	case "S":
 		return scalar(b, &v.s)
@@ -81,14 +85,14 @@ func (v *value) read(b []byte) error {
 			return err
 		}
 		if !v.bool {
-			return invalid("One or more parameter values were invalid: Null attribute value types must have the value of true")
+			return wire.Invalid("One or more parameter values were invalid: Null attribute value types must have the value of true")
 		}
 		return nil
 	case "L":
-		v.list = []value{}
+		v.list = []Value{}
 		return scalar(b, &v.list)
 	case "M":
-		v.m = map[string]value{}
+		v.m = map[string]Value{}
 		if err := scalar(b, &v.m); err != nil {
 			return err
 		}
@@ -96,38 +100,38 @@ func (v *value) read(b []byte) error {
 	case "SS", "NS", "BS":
 		return v.readSet(b)
 	}
-	return invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+	return wire.Invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
 }
 
 // scalar decodes one JSON value; an error that AWS has a name for stays as it is.
 func scalar(b []byte, into any) error {
-	return decode(b, into)
+	return wire.Decode(b, into)
 }
 
-func (v *value) readSet(b []byte) error {
+func (v *Value) readSet(b []byte) error {
 	var raw []json.RawMessage
 	if err := scalar(b, &raw); err != nil {
 		return err
 	}
 	if len(raw) == 0 {
 		names := map[string]string{"SS": "string", "NS": "number", "BS": "binary"}
-		return invalid("One or more parameter values were invalid: An %s set  may not be empty", names[v.kind])
+		return wire.Invalid("One or more parameter values were invalid: An %s set  may not be empty", names[v.kind])
 	}
-	v.list = make([]value, len(raw))
+	v.list = make([]Value, len(raw))
 	for i := range raw {
 		v.list[i].kind = setKinds[v.kind]
 		if err := v.list[i].read(raw[i]); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(v.list[:i], v.list[i].equal) {
-			return invalid("One or more parameter values were invalid: Input collection %s contains duplicates.", v)
+			return wire.Invalid("One or more parameter values were invalid: Input collection %s contains duplicates.", v)
 		}
 	}
 	return nil
 }
 
 // MarshalJSON writes what UnmarshalJSON reads.
-func (v value) MarshalJSON() ([]byte, error) {
+func (v Value) MarshalJSON() ([]byte, error) {
 	inner, err := json.Marshal(v.plain())
 	if err != nil {
 		return nil, err
@@ -136,7 +140,7 @@ func (v value) MarshalJSON() ([]byte, error) {
 }
 
 // plain is the value as encoding/json knows it.
-func (v value) plain() any {
+func (v Value) plain() any {
 	switch v.kind {
 	case "S":
 		return v.s
@@ -159,7 +163,7 @@ func (v value) plain() any {
 }
 
 // String is for messages.
-func (v value) String() string {
+func (v Value) String() string {
 	b, err := json.Marshal(v.plain())
 	if err != nil {
 		return err.Error()
@@ -167,35 +171,35 @@ func (v value) String() string {
 	return string(b)
 }
 
-// kindOf is the type's name: S, N, B, BOOL, NULL, L, M, SS, NS or BS.
-func (v value) kindOf() string { return v.kind }
+// Kind is the type's name: S, N, B, BOOL, NULL, L, M, SS, NS or BS.
+func (v Value) Kind() string { return v.kind }
 
-// text is a string, the bytes of a binary or a number as DynamoDB writes it: what keys are made of.
-func (v value) text() string {
+// Text is a string, the bytes of a binary or a number as DynamoDB writes it: what keys are made of.
+func (v Value) Text() string {
 	if v.kind == "N" {
 		return v.n.String()
 	}
 	return v.s
 }
 
-func (v value) isSet() bool { return setKinds[v.kind] != "" }
+func (v Value) isSet() bool { return setKinds[v.kind] != "" }
 
-// size is the bytes that a value counts for (the developer guide's "item sizes and formats").
-func (v value) size() int {
+// Size is the bytes that a value counts for (the developer guide's "item sizes and formats").
+func (v Value) Size() int {
 	switch v.kind {
 	case "S", "B":
 		return len(v.s)
 	case "N":
-		return v.n.size()
+		return v.n.Size()
 	case "BOOL", "NULL":
 		return 1
 	}
 	size := 0
 	for _, e := range v.list {
-		size += e.size()
+		size += e.Size()
 	}
 	for name, e := range v.m {
-		size += len(name) + e.size()
+		size += len(name) + e.Size()
 	}
 	if !v.isSet() {
 		size += 3 + len(v.list) + len(v.m)
@@ -203,29 +207,30 @@ func (v value) size() int {
 	return size
 }
 
-func (it item) size() int {
+// Size is the bytes that an item counts for.
+func (it Item) Size() int {
 	size := 0
 	for name, v := range it {
-		size += len(name) + v.size()
+		size += len(name) + v.Size()
 	}
 	return size
 }
 
-// check refuses what no table takes, whatever is in it.
-func (it item) check() error {
+// Check refuses what no table takes, whatever is in it.
+func (it Item) Check() error {
 	if err := checkNames(it); err != nil {
 		return err
 	}
-	if it.size() > maxItemBytes {
-		return invalid("Item size has exceeded the maximum allowed size")
+	if it.Size() > maxItemBytes {
+		return wire.Invalid("Item size has exceeded the maximum allowed size")
 	}
 	if it.depth() > maxDepth {
-		return invalid("Nesting Levels have exceeded supported limits")
+		return wire.Invalid("Nesting Levels have exceeded supported limits")
 	}
 	return nil
 }
 
-func checkNames(attributes map[string]value) error {
+func checkNames(attributes map[string]Value) error {
 	for name := range attributes {
 		if len(name) > maxNameBytes {
 			return nameTooLarge
@@ -235,18 +240,18 @@ func checkNames(attributes map[string]value) error {
 }
 
 // depth is how many lists and maps are inside each other at most.
-func (v value) depth() int {
+func (v Value) depth() int {
 	if v.kind != "L" && v.kind != "M" {
 		return 0
 	}
-	deepest := item(v.m).depth()
+	deepest := Item(v.m).depth()
 	for _, e := range v.list {
 		deepest = max(deepest, e.depth())
 	}
 	return deepest + 1
 }
 
-func (it item) depth() int {
+func (it Item) depth() int {
 	deepest := 0
 	for _, v := range it {
 		deepest = max(deepest, v.depth())
@@ -254,7 +259,7 @@ func (it item) depth() int {
 	return deepest
 }
 
-func (v value) equal(o value) bool {
+func (v Value) equal(o Value) bool {
 	if v.kind != o.kind || len(v.list) != len(o.list) || len(v.m) != len(o.m) {
 		return false
 	}
@@ -266,9 +271,9 @@ func (v value) equal(o value) bool {
 	case "BOOL", "NULL":
 		return v.bool == o.bool
 	case "L":
-		return slices.EqualFunc(v.list, o.list, value.equal)
+		return slices.EqualFunc(v.list, o.list, Value.equal)
 	case "M":
-		return maps.EqualFunc(v.m, o.m, value.equal)
+		return maps.EqualFunc(v.m, o.m, Value.equal)
 	}
 	for _, e := range v.list { // sets: members are unique, so as many of them in o is all of them
 		if !slices.ContainsFunc(o.list, e.equal) {
@@ -278,8 +283,8 @@ func (v value) equal(o value) bool {
 	return true
 }
 
-// compare orders two values; ok is false if they have no order: other kinds, or different ones.
-func (v value) compare(o value) (order int, ok bool) {
+// Compare orders two values; ok is false if they have no order: other kinds, or different ones.
+func (v Value) Compare(o Value) (order int, ok bool) {
 	if v.kind != o.kind {
 		return 0, false
 	}
@@ -293,7 +298,7 @@ func (v value) compare(o value) (order int, ok bool) {
 }
 
 // contains is the condition function: a part of a string, a member of a set or a list.
-func (v value) contains(o value) bool {
+func (v Value) contains(o Value) bool {
 	switch v.kind {
 	case "S":
 		return o.kind == "S" && strings.Contains(v.s, o.s)

@@ -1,10 +1,13 @@
-package awstest
+package tables
 
 import (
 	"cmp"
 	"hash/fnv"
 	"slices"
 	"time"
+
+	"rootwatch/pipeline/awstest/expr"
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // table holds its items in the order of a Scan: by a hash of the partition key, then by the sort key.
@@ -22,7 +25,7 @@ type table struct {
 	deletedAt time.Time // DELETING until then and gone after, if not zero
 	rows      []row
 	bytes     int64
-	before    []row // of every key that was ever written, what was there before its last write: see Stale
+	before    []row // of every key that was ever written, what was there before its last write: see wire.Request.Stale
 	ttl       timeToLive
 
 	nextExpiry time.Time // when the table is next searched for expired items
@@ -33,7 +36,7 @@ type keyAttribute struct{ name, kind string }
 // row is an item with its place in the table.
 type row struct {
 	key   key
-	item  item
+	item  expr.Item
 	bytes int
 }
 
@@ -41,14 +44,14 @@ type row struct {
 type key struct {
 	hash      uint64
 	partition string
-	sort      value
+	sort      expr.Value
 }
 
 func (k key) compare(o key) int {
 	if c := cmp.Or(cmp.Compare(k.hash, o.hash), cmp.Compare(k.partition, o.partition)); c != 0 {
 		return c
 	}
-	c, _ := k.sort.compare(o.sort)
+	c, _ := k.sort.Compare(o.sort)
 	return c
 }
 
@@ -62,31 +65,31 @@ const (
 )
 
 // keyOf takes the primary key out of an item, or checks the Key of a request (whole is true).
-func (t *table) keyOf(it item, whole bool) (key, error) {
+func (t *table) keyOf(it expr.Item, whole bool) (key, error) {
 	var k key
 	if whole && len(it) != len(t.keys) {
-		return k, invalid("The provided key element does not match the schema")
+		return k, wire.Invalid("The provided key element does not match the schema")
 	}
 	for i, attribute := range t.keys {
 		v, ok := it[attribute.name]
 		switch {
-		case whole && (!ok || v.kindOf() != attribute.kind):
-			return k, invalid("The provided key element does not match the schema")
+		case whole && (!ok || v.Kind() != attribute.kind):
+			return k, wire.Invalid("The provided key element does not match the schema")
 		case !ok:
-			return k, invalid("One or more parameter values were invalid: Missing the key %s in the item", attribute.name)
-		case v.kindOf() != attribute.kind:
-			return k, invalid("One or more parameter values were invalid: Type mismatch for key %s expected: %s actual: %s", attribute.name, attribute.kind, v.kindOf())
-		case v.text() == "":
-			return k, invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", map[string]string{"S": "string", "B": "binary"}[v.kindOf()], attribute.name)
+			return k, wire.Invalid("One or more parameter values were invalid: Missing the key %s in the item", attribute.name)
+		case v.Kind() != attribute.kind:
+			return k, wire.Invalid("One or more parameter values were invalid: Type mismatch for key %s expected: %s actual: %s", attribute.name, attribute.kind, v.Kind())
+		case v.Text() == "":
+			return k, wire.Invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", map[string]string{"S": "string", "B": "binary"}[v.Kind()], attribute.name)
 		}
 		if i == 0 {
-			k.partition = v.text()
+			k.partition = v.Text()
 			k.hash = hashPartition(k.partition)
 		} else {
 			k.sort = v
 		}
-		if limit := []int{maxPartitionKeyBytes, maxSortKeyBytes}[i]; v.size() > limit {
-			return k, invalid("One or more parameter values were invalid: Size of %s has exceeded the maximum size limit of %d bytes", []string{"hashkey", "rangekey"}[i], limit)
+		if limit := []int{maxPartitionKeyBytes, maxSortKeyBytes}[i]; v.Size() > limit {
+			return k, wire.Invalid("One or more parameter values were invalid: Size of %s has exceeded the maximum size limit of %d bytes", []string{"hashkey", "rangekey"}[i], limit)
 		}
 	}
 	return k, nil
@@ -99,8 +102,8 @@ func hashPartition(text string) uint64 {
 }
 
 // keyItem is the primary key as a Key, out of a whole item.
-func (t *table) keyItem(it item) item {
-	k := item{}
+func (t *table) keyItem(it expr.Item) expr.Item {
+	k := expr.Item{}
 	for _, attribute := range t.keys {
 		k[attribute.name] = it[attribute.name]
 	}
@@ -117,7 +120,7 @@ func findRow(rows []row, k key) (int, bool) {
 }
 
 // get is the item of a key, nil if there is none.
-func (t *table) get(k key) item {
+func (t *table) get(k key) expr.Item {
 	if i, found := t.find(k); found {
 		return t.rows[i].item
 	}
@@ -125,13 +128,13 @@ func (t *table) get(k key) item {
 }
 
 // put stores an item in the place of its key; nil removes it.
-func (t *table) put(k key, it item) {
+func (t *table) put(k key, it expr.Item) {
 	i, found := t.find(k)
 	t.keep(row{k, t.get(k), 0})
 	if found {
 		t.bytes -= int64(t.rows[i].bytes)
 	}
-	r := row{k, it, it.size()}
+	r := row{k, it, it.Size()}
 	switch {
 	case it == nil && found:
 		t.rows = slices.Delete(t.rows, i, i+1)
@@ -148,7 +151,7 @@ func (t *table) put(k key, it item) {
 
 // keep notes what a write is about to replace; the row's item is nil if that is nothing.
 func (t *table) keep(old row) {
-	old.bytes = old.item.size()
+	old.bytes = old.item.Size()
 	i, found := findRow(t.before, old.key)
 	if found {
 		t.before[i] = old
@@ -158,7 +161,7 @@ func (t *table) keep(old row) {
 }
 
 // seenBy is the table as a read shows it: as it was before if the read need not be consistent and a fault says so.
-func (t *table) seenBy(r *wireRequest, consistent bool) *table {
+func (t *table) seenBy(r *wire.Request, consistent bool) *table {
 	if consistent || !r.Stale {
 		return t
 	}
@@ -183,7 +186,7 @@ func (t *table) goneAt(now time.Time) bool {
 }
 
 // findTable finds a table in whatever status.
-func (s *tableService) findTable(name string) (*table, time.Time, error) {
+func (s *Service) findTable(name string) (*table, time.Time, error) {
 	name, err := s.tableName(name)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -192,21 +195,21 @@ func (s *tableService) findTable(name string) (*table, time.Time, error) {
 	t := s.byName[name]
 	if t == nil || t.goneAt(now) {
 		delete(s.byName, name)
-		return nil, now, errorf("ResourceNotFoundException", "Requested resource not found: Table: %s not found", name)
+		return nil, now, wire.Errorf("ResourceNotFoundException", "Requested resource not found: Table: %s not found", name)
 	}
 	t.expire(now)
 	return t, now, nil
 }
 
 // servingTable is findTable for items: they can be had while the table is ACTIVE only.
-func (s *tableService) servingTable(name string) (*table, error) {
+func (s *Service) servingTable(name string) (*table, error) {
 	name, err := s.tableName(name)
 	if err != nil {
 		return nil, err
 	}
 	t, now, err := s.findTable(name)
 	if err != nil || t.status(now) != "ACTIVE" {
-		return nil, errorf("ResourceNotFoundException", "Requested resource not found")
+		return nil, wire.Errorf("ResourceNotFoundException", "Requested resource not found")
 	}
 	return t, nil
 }

@@ -1,4 +1,6 @@
-package awstest
+// Package streams is the in-process Kinesis: streams, shards and their records, iterators, resharding,
+// retention and the rates of a shard. It knows no HTTP and no faults beyond those in a [wire.Request].
+package streams
 
 import (
 	"encoding/base64"
@@ -8,10 +10,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
-// streamOptions are those of awstest.Options that Kinesis has a use for; all are set.
-type streamOptions struct {
+// Options are those of awstest.Options that Kinesis has a use for; all are set.
+type Options struct {
 	Clock             func() time.Time
 	IteratorLifetime  time.Duration
 	CreateDuration    time.Duration
@@ -22,9 +26,9 @@ type streamOptions struct {
 	AccountID, Region string
 }
 
-// streamService is a Kinesis in memory. Safe for concurrent use.
-type streamService struct {
-	opts streamOptions
+// Service is a Kinesis in memory. Safe for concurrent use.
+type Service struct {
+	opts Options
 
 	mu     sync.Mutex // guards byName, not the streams; taken before a stream's
 	byName map[string]*stream
@@ -33,43 +37,43 @@ type streamService struct {
 	ids       atomic.Uint64 // of streams
 }
 
-// newStreams gives a Kinesis without streams.
-func newStreams(opts streamOptions) *streamService {
-	return &streamService{opts: opts, byName: map[string]*stream{}}
+// New gives a Kinesis without streams.
+func New(opts Options) *Service {
+	return &Service{opts: opts, byName: map[string]*stream{}}
 }
 
-var streamOperations = operations[*streamService]{
-	"CreateStream":          typed(createStream),
-	"DeleteStream":          typed(deleteStream),
-	"DescribeStream":        typed(describeStream),
-	"DescribeStreamSummary": typed(describeStreamSummary),
-	"ListStreams":           typed(listStreams),
-	"ListShards":            typed(listShards),
-	"PutRecord":             typed(putRecord),
-	"PutRecords":            typed(putRecords),
-	"GetShardIterator":      typed(getShardIterator),
-	"GetRecords":            typed(getRecords),
-	"SplitShard":            typed(splitShard),
-	"MergeShards":           typed(mergeShards),
-	"UpdateShardCount":      typed(updateShardCount),
+var operations = wire.Operations[*Service]{
+	"CreateStream":          wire.Typed(createStream),
+	"DeleteStream":          wire.Typed(deleteStream),
+	"DescribeStream":        wire.Typed(describeStream),
+	"DescribeStreamSummary": wire.Typed(describeStreamSummary),
+	"ListStreams":           wire.Typed(listStreams),
+	"ListShards":            wire.Typed(listShards),
+	"PutRecord":             wire.Typed(putRecord),
+	"PutRecords":            wire.Typed(putRecords),
+	"GetShardIterator":      wire.Typed(getShardIterator),
+	"GetRecords":            wire.Typed(getRecords),
+	"SplitShard":            wire.Typed(splitShard),
+	"MergeShards":           wire.Typed(mergeShards),
+	"UpdateShardCount":      wire.Typed(updateShardCount),
 }
 
 // Answer carries a call out.
-func (s *streamService) Answer(r *wireRequest) (any, error) { return streamOperations.answer(s, r) }
+func (s *Service) Answer(r *wire.Request) (any, error) { return operations.Answer(s, r) }
 
 // shardOperations are those whose throttling is a shard's; the others' is the account's.
 var shardOperations = []string{"PutRecord", "PutRecords", "GetRecords", "GetShardIterator"}
 
 // Throttled is the error that AWS documents for too many calls of an operation.
-func (s *streamService) Throttled(operation string) error {
+func (s *Service) Throttled(operation string) error {
 	if slices.Contains(shardOperations, operation) {
-		return errorf(throttled, "Rate exceeded.")
+		return wire.Errorf(throttled, "Rate exceeded.")
 	}
-	return errorf("LimitExceededException", "Rate exceeded.")
+	return wire.Errorf("LimitExceededException", "Rate exceeded.")
 }
 
 // About reads out of a request which stream and shards it is about.
-func (s *streamService) About(request []byte) subject {
+func (s *Service) About(request []byte) wire.Subject {
 	var in struct {
 		StreamName, StreamARN                            string
 		ShardId, ShardIterator, NextToken                string
@@ -77,7 +81,7 @@ func (s *streamService) About(request []byte) subject {
 	}
 	// A request that cannot be read is about nothing: it will be refused soon.
 	_ = json.Unmarshal(request, &in)
-	a := subject{
+	a := wire.Subject{
 		Names:  []string{in.StreamName, in.StreamARN[strings.LastIndex(in.StreamARN, "/")+1:]},
 		Shards: []string{in.ShardId, in.ShardToSplit, in.ShardToMerge, in.AdjacentShardToMerge},
 	}

@@ -1,4 +1,4 @@
-package awstest
+package streams
 
 import (
 	"crypto/md5"
@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"math/bits"
 	"regexp"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // hashKey is a point of the 128-bit key space that shards divide among themselves.
@@ -54,7 +56,7 @@ func checkHashKey(member, s string) error {
 	if hashKeyRegexp.MatchString(s) {
 		return nil
 	}
-	return invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", s, member, hashKeyPattern)
+	return wire.Invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern: %s", s, member, hashKeyPattern)
 }
 
 // parseHashKey reads a decimal number below 2^128.

@@ -1,15 +1,17 @@
-package awstest
+package expr
 
 import (
 	"slices"
 	"strings"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
-// expressions is the part of a request that its expressions share: what #names and :values stand for, and
+// Placeholders is the part of a request that its expressions share: what #names and :values stand for, and
 // which of them have been used.
-type expressions struct {
+type Placeholders struct {
 	ExpressionAttributeNames  map[string]string
-	ExpressionAttributeValues map[string]value
+	ExpressionAttributeValues map[string]Value
 
 	usedNames, usedValues map[string]bool
 }
@@ -23,20 +25,20 @@ const (
 )
 
 // parse reads one expression. what is its parameter's name, for messages.
-func parse[T any](e *expressions, what string, text *string, f func(*parser) (T, error)) (T, error) {
+func parse[T any](e *Placeholders, what string, text *string, f func(*parser) (T, error)) (T, error) {
 	var none T
 	if text == nil {
 		return none, nil
 	}
 	if *text == "" {
-		return none, invalid("Invalid %s: The expression can not be empty;", what)
+		return none, wire.Invalid("Invalid %s: The expression can not be empty;", what)
 	}
 	if n := len(*text); n > maxExpressionBytes {
-		return none, invalid("Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", what, n)
+		return none, wire.Invalid("Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", what, n)
 	}
 	tokens, err := lex(*text)
 	if err != nil {
-		return none, invalid("Invalid %s: %v", what, err)
+		return none, wire.Invalid("Invalid %s: %v", what, err)
 	}
 	p := &parser{text: *text, tokens: tokens, env: e}
 	out, err := f(p)
@@ -47,46 +49,46 @@ func parse[T any](e *expressions, what string, text *string, f func(*parser) (T,
 		err = wrongf("The expression contains too many operators; operator count: %d", p.operators)
 	}
 	if err != nil {
-		return none, invalid("Invalid %s: %v", what, err)
+		return none, wire.Invalid("Invalid %s: %v", what, err)
 	}
 	return out, nil
 }
 
-// condition reads a ConditionExpression or a FilterExpression, whose parameter is called what; nil if there is none.
-func (e *expressions) condition(what string, text *string) (condition, error) {
+// Condition reads a ConditionExpression or a FilterExpression, whose parameter is called what; nil if there is none.
+func (e *Placeholders) Condition(what string, text *string) (Condition, error) {
 	return parse(e, what, text, (*parser).condition)
 }
 
-// projection reads a ProjectionExpression; nil if there is none.
-func (e *expressions) projection(text *string) (projection, error) {
+// Projection reads a ProjectionExpression; nil if there is none.
+func (e *Placeholders) Projection(text *string) (Projection, error) {
 	return parse(e, "ProjectionExpression", text, (*parser).projection)
 }
 
-// update reads an UpdateExpression; one that changes nothing if there is none.
-func (e *expressions) update(text *string) (*update, error) {
+// Update reads an UpdateExpression; one that changes nothing if there is none.
+func (e *Placeholders) Update(text *string) (*Update, error) {
 	if text == nil {
-		return &update{}, nil
+		return &Update{}, nil
 	}
 	return parse(e, "UpdateExpression", text, (*parser).update)
 }
 
-// checkPlaceholders refuses malformed keys, and substitutions where there is no expression.
-func (e *expressions) checkPlaceholders(present bool) error {
+// CheckPlaceholders refuses malformed keys, and substitutions where there is no expression.
+func (e *Placeholders) CheckPlaceholders(present bool) error {
 	if !present && e.ExpressionAttributeNames != nil {
-		return invalid("ExpressionAttributeNames can only be specified when using expressions")
+		return wire.Invalid("ExpressionAttributeNames can only be specified when using expressions")
 	}
 	if !present && e.ExpressionAttributeValues != nil {
-		return invalid("ExpressionAttributeValues can only be specified when using expressions")
+		return wire.Invalid("ExpressionAttributeValues can only be specified when using expressions")
 	}
 	if e.ExpressionAttributeNames != nil && len(e.ExpressionAttributeNames) == 0 {
-		return invalid("ExpressionAttributeNames must not be empty")
+		return wire.Invalid("ExpressionAttributeNames must not be empty")
 	}
 	if e.ExpressionAttributeValues != nil && len(e.ExpressionAttributeValues) == 0 {
-		return invalid("ExpressionAttributeValues must not be empty")
+		return wire.Invalid("ExpressionAttributeValues must not be empty")
 	}
 	for key, name := range e.ExpressionAttributeNames {
 		if !isPlaceholder(key, '#') {
-			return invalid("ExpressionAttributeNames contains invalid key: Syntax error; key: %q", key)
+			return wire.Invalid("ExpressionAttributeNames contains invalid key: Syntax error; key: %q", key)
 		}
 		if len(name) > maxNameBytes {
 			return nameTooLarge
@@ -94,7 +96,7 @@ func (e *expressions) checkPlaceholders(present bool) error {
 	}
 	for key := range e.ExpressionAttributeValues {
 		if !isPlaceholder(key, ':') {
-			return invalid("ExpressionAttributeValues contains invalid key: Syntax error; key: %q", key)
+			return wire.Invalid("ExpressionAttributeValues contains invalid key: Syntax error; key: %q", key)
 		}
 	}
 	return nil
@@ -106,13 +108,13 @@ func isPlaceholder(key string, first byte) bool {
 	return err == nil && len(tokens) == 2 && tokens[0].kind == first && tokens[0].text == key
 }
 
-// checkUsed refuses what no expression has used, as AWS does.
-func (e *expressions) checkUsed() error {
+// CheckUsed refuses what no expression has used, as AWS does.
+func (e *Placeholders) CheckUsed() error {
 	if unused := unusedKeys(e.ExpressionAttributeNames, e.usedNames); unused != "" {
-		return invalid("Value provided in ExpressionAttributeNames unused in expressions: keys: {%s}", unused)
+		return wire.Invalid("Value provided in ExpressionAttributeNames unused in expressions: keys: {%s}", unused)
 	}
 	if unused := unusedKeys(e.ExpressionAttributeValues, e.usedValues); unused != "" {
-		return invalid("Value provided in ExpressionAttributeValues unused in expressions: keys: {%s}", unused)
+		return wire.Invalid("Value provided in ExpressionAttributeValues unused in expressions: keys: {%s}", unused)
 	}
 	return nil
 }
@@ -132,7 +134,7 @@ func unusedKeys[V any](given map[string]V, used map[string]bool) string {
 type parser struct {
 	text   string
 	tokens []token
-	env    *expressions
+	env    *Placeholders
 
 	operators int // and functions that were read
 }
@@ -182,7 +184,7 @@ func (p *parser) nextIsCall() bool {
 }
 
 // value takes a :value.
-func (p *parser) value() (value, error) {
+func (p *parser) value() (Value, error) {
 	t := p.take()
 	v, ok := p.env.ExpressionAttributeValues[t.text]
 	if !ok {

@@ -1,4 +1,4 @@
-package awstest
+package streams
 
 import (
 	"fmt"
@@ -65,6 +65,6 @@ func (l *shardLimits) put(now time.Time, bytes int) bool {
 	return true
 }
 
-func (s *streamService) rateExceeded(st *stream, sh *shard) string {
+func (s *Service) rateExceeded(st *stream, sh *shard) string {
 	return fmt.Sprintf("Rate exceeded for shard %s in stream %s under account %s.", sh.id, st.name, s.opts.AccountID)
 }

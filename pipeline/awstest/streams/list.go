@@ -1,10 +1,12 @@
-package awstest
+package streams
 
 import (
 	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"time"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 type listStreamsInput struct {
@@ -18,11 +20,11 @@ type streamSummary struct {
 	StreamARN               string
 	StreamStatus            string
 	StreamModeDetails       streamMode
-	StreamCreationTimestamp seconds
+	StreamCreationTimestamp wire.Seconds
 }
 
-func listStreams(s *streamService, _ *wireRequest, in *listStreamsInput) (any, error) {
-	limit, err := pageSize(in.Limit, "limit", 100, 10000)
+func listStreams(s *Service, _ *wire.Request, in *listStreamsInput) (any, error) {
+	limit, err := wire.PageSize(in.Limit, "limit", 100, 10000)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +32,7 @@ func listStreams(s *streamService, _ *wireRequest, in *listStreamsInput) (any, e
 	if in.NextToken != "" {
 		b, err := base64.StdEncoding.DecodeString(in.NextToken)
 		if err != nil {
-			return nil, errorf("InvalidArgumentException", "Invalid NextToken.")
+			return nil, wire.Errorf("InvalidArgumentException", "Invalid NextToken.")
 		}
 		start = string(b)
 	}
@@ -62,7 +64,7 @@ func listStreams(s *streamService, _ *wireRequest, in *listStreamsInput) (any, e
 	return out, nil
 }
 
-func (s *streamService) streamNames() []string {
+func (s *Service) streamNames() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var names []string
@@ -76,14 +78,14 @@ func (s *streamService) streamNames() []string {
 type shardFilter struct {
 	Type      string
 	ShardId   string
-	Timestamp *seconds
+	Timestamp *wire.Seconds
 }
 
 type listShardsInput struct {
 	StreamName, StreamARN   string
 	NextToken               string
 	ExclusiveStartShardId   string
-	StreamCreationTimestamp *seconds
+	StreamCreationTimestamp *wire.Seconds
 	MaxResults              *int
 	ShardFilter             *shardFilter
 }
@@ -102,8 +104,8 @@ const (
 	shardsTokenLifetime = 300 * time.Second
 )
 
-func listShards(s *streamService, _ *wireRequest, in *listShardsInput) (any, error) {
-	limit, err := pageSize(in.MaxResults, "maxResults", shardsPerPage, 10000)
+func listShards(s *Service, _ *wire.Request, in *listShardsInput) (any, error) {
+	limit, err := wire.PageSize(in.MaxResults, "maxResults", shardsPerPage, 10000)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +115,7 @@ func listShards(s *streamService, _ *wireRequest, in *listShardsInput) (any, err
 			return nil, err
 		}
 	} else if in.StreamName == "" && in.StreamARN == "" {
-		return nil, errorf("InvalidArgumentException", "Either NextToken or StreamName should be provided.")
+		return nil, wire.Errorf("InvalidArgumentException", "Either NextToken or StreamName should be provided.")
 	}
 	st, now, err := s.lockStream(at.Name, in.StreamARN)
 	if err != nil {
@@ -121,7 +123,7 @@ func listShards(s *streamService, _ *wireRequest, in *listShardsInput) (any, err
 	}
 	defer st.mu.Unlock()
 	if status := st.status(now); status != "ACTIVE" && status != "UPDATING" {
-		return nil, errorf("ResourceInUseException", "Stream %s under account %s not ACTIVE, instead in state %s", st.name, s.opts.AccountID, status)
+		return nil, wire.Errorf("ResourceInUseException", "Stream %s under account %s not ACTIVE, instead in state %s", st.name, s.opts.AccountID, status)
 	}
 	if at.Stream != 0 && at.Stream != st.id {
 		return nil, s.streamNotFound(at.Name)
@@ -136,16 +138,16 @@ func listShards(s *streamService, _ *wireRequest, in *listShardsInput) (any, err
 	return shardsPage(st, after(shards, at.After), min(limit, shardsPerPage), at, now), nil
 }
 
-func (s *streamService) openShardsToken(in *listShardsInput) (at shardsToken, err error) {
+func (s *Service) openShardsToken(in *listShardsInput) (at shardsToken, err error) {
 	if in.StreamName != "" || in.ExclusiveStartShardId != "" || in.StreamCreationTimestamp != nil {
-		return at, errorf("InvalidArgumentException", "NextToken and StreamName cannot be provided together.")
+		return at, wire.Errorf("InvalidArgumentException", "NextToken and StreamName cannot be provided together.")
 	}
 	b, err := base64.StdEncoding.DecodeString(in.NextToken)
 	if err != nil || json.Unmarshal(b, &at) != nil || at.Stream == 0 {
-		return at, errorf("InvalidArgumentException", "NextToken is invalid.")
+		return at, wire.Errorf("InvalidArgumentException", "NextToken is invalid.")
 	}
 	if s.opts.Clock().Sub(time.UnixMilli(at.Issued)) > shardsTokenLifetime {
-		return at, errorf("ExpiredNextTokenException", "NextToken has expired: it was good for %s.", shardsTokenLifetime)
+		return at, wire.Errorf("ExpiredNextTokenException", "NextToken has expired: it was good for %s.", shardsTokenLifetime)
 	}
 	return at, nil
 }
@@ -182,7 +184,7 @@ func (st *stream) filtered(f *shardFilter, now time.Time) ([]*shard, error) {
 		return st.shards, nil
 	case "AFTER_SHARD_ID":
 		if f.ShardId == "" {
-			return nil, errorf("InvalidArgumentException", "ShardId must be provided when the ShardFilter's type is %s.", f.Type)
+			return nil, wire.Errorf("InvalidArgumentException", "ShardId must be provided when the ShardFilter's type is %s.", f.Type)
 		}
 		return after(st.shards, f.ShardId), nil
 	case "AT_LATEST":
@@ -194,14 +196,14 @@ func (st *stream) filtered(f *shardFilter, now time.Time) ([]*shard, error) {
 		keep = func(sh *shard) bool { return !sh.opened.After(horizon) && endsAfter(sh, horizon) }
 	case "AT_TIMESTAMP", "FROM_TIMESTAMP":
 		if f.Timestamp == nil {
-			return nil, errorf("InvalidArgumentException", "Timestamp must be provided when the ShardFilter's type is %s.", f.Type)
+			return nil, wire.Errorf("InvalidArgumentException", "Timestamp must be provided when the ShardFilter's type is %s.", f.Type)
 		}
 		t := time.Time(*f.Timestamp)
 		keep = func(sh *shard) bool {
 			return endsAfter(sh, t) && (f.Type == "FROM_TIMESTAMP" || !sh.opened.After(t))
 		}
 	default:
-		return nil, invalid("1 validation error detected: Value '%s' at 'shardFilter.type' failed to satisfy constraint: Member must satisfy enum value set: [AFTER_SHARD_ID, AT_TRIM_HORIZON, FROM_TRIM_HORIZON, AT_LATEST, AT_TIMESTAMP, FROM_TIMESTAMP]", f.Type)
+		return nil, wire.Invalid("1 validation error detected: Value '%s' at 'shardFilter.type' failed to satisfy constraint: Member must satisfy enum value set: [AFTER_SHARD_ID, AT_TRIM_HORIZON, FROM_TRIM_HORIZON, AT_LATEST, AT_TIMESTAMP, FROM_TIMESTAMP]", f.Type)
 	}
 	var kept []*shard
 	for _, sh := range st.shards {

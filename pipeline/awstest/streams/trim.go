@@ -1,4 +1,4 @@
-package awstest
+package streams
 
 import (
 	"slices"
@@ -54,7 +54,7 @@ func (sh *shard) ordinalAt(t time.Time) uint64 {
 
 // Trim makes the service forget all records that a stream holds now, as if their retention had passed; what
 // is put later is kept. It fails if there is no such stream.
-func (s *streamService) Trim(streamName string) error {
+func (s *Service) Trim(streamName string) error {
 	st, _, err := s.lockStream(streamName, "")
 	if err != nil {
 		return err

@@ -1,15 +1,20 @@
-package awstest
+package tables
 
-import "slices"
+import (
+	"slices"
+
+	"rootwatch/pipeline/awstest/expr"
+	"rootwatch/pipeline/awstest/wire"
+)
 
 const maxPageBytes = 1 << 20
 
 type scanInput struct {
 	legacy
-	expressions
+	expr.Placeholders
 	TableName              string
 	Limit                  *int
-	ExclusiveStartKey      item
+	ExclusiveStartKey      expr.Item
 	FilterExpression       *string
 	ProjectionExpression   *string
 	Select                 string
@@ -20,8 +25,8 @@ type scanInput struct {
 
 // reading is a Scan that has been understood.
 type reading struct {
-	filter     condition
-	projection projection
+	filter     expr.Condition
+	projection expr.Projection
 	limit      int // of items looked at; 0 is no limit
 }
 
@@ -30,7 +35,7 @@ func (in *scanInput) check() (r reading, err error) {
 		return r, err
 	}
 	if in.Limit != nil {
-		if r.limit, err = pageSize(in.Limit, "limit", 0, 1<<31-1); err != nil {
+		if r.limit, err = wire.PageSize(in.Limit, "limit", 0, 1<<31-1); err != nil {
 			return r, err
 		}
 	}
@@ -38,32 +43,32 @@ func (in *scanInput) check() (r reading, err error) {
 		return r, err
 	}
 	if in.Select == "SPECIFIC_ATTRIBUTES" && in.ProjectionExpression == nil || in.Select != "" && in.Select != "SPECIFIC_ATTRIBUTES" && in.ProjectionExpression != nil {
-		return r, invalid("Cannot specify the ProjectionExpression when choosing to get %s", in.Select)
+		return r, wire.Invalid("Cannot specify the ProjectionExpression when choosing to get %s", in.Select)
 	}
-	if err = in.checkPlaceholders(in.FilterExpression != nil || in.ProjectionExpression != nil); err != nil {
+	if err = in.CheckPlaceholders(in.FilterExpression != nil || in.ProjectionExpression != nil); err != nil {
 		return r, err
 	}
-	if r.filter, err = in.expressions.condition("FilterExpression", in.FilterExpression); err != nil {
+	if r.filter, err = in.Placeholders.Condition("FilterExpression", in.FilterExpression); err != nil {
 		return r, err
 	}
-	if r.projection, err = in.expressions.projection(in.ProjectionExpression); err != nil {
+	if r.projection, err = in.Placeholders.Projection(in.ProjectionExpression); err != nil {
 		return r, err
 	}
-	return r, in.checkUsed()
+	return r, in.CheckUsed()
 }
 
 // scanOutput is one page of a Scan.
 type scanOutput struct {
-	Items            *[]item `json:",omitempty"`
+	Items            *[]expr.Item `json:",omitempty"`
 	Count            int
 	ScannedCount     int
-	LastEvaluatedKey item              `json:",omitempty"`
+	LastEvaluatedKey expr.Item         `json:",omitempty"`
 	ConsumedCapacity *consumedCapacity `json:",omitempty"`
 }
 
 // page reads rows until a limit is reached. Filters count what they drop: it was read.
 func (t *table) page(in *scanInput, r reading, rows []row) scanOutput {
-	items := []item{}
+	items := []expr.Item{}
 	var out scanOutput
 	bytes := 0
 	for i, row := range rows {
@@ -72,8 +77,8 @@ func (t *table) page(in *scanInput, r reading, rows []row) scanOutput {
 		}
 		bytes += row.bytes
 		out.ScannedCount++
-		if r.filter == nil || r.filter.test(row.item) {
-			items = append(items, r.projection.of(row.item))
+		if r.filter == nil || r.filter.Test(row.item) {
+			items = append(items, r.projection.Of(row.item))
 		}
 	}
 	// As on AWS, a page that ends with its limit has a next one, even if that is empty.
@@ -88,7 +93,7 @@ func (t *table) page(in *scanInput, r reading, rows []row) scanOutput {
 	return out
 }
 
-func scan(s *tableService, req *wireRequest, in *scanInput) (any, error) {
+func scan(s *Service, req *wire.Request, in *scanInput) (any, error) {
 	r, err := in.check()
 	if err != nil {
 		return nil, err
@@ -105,7 +110,7 @@ func scan(s *tableService, req *wireRequest, in *scanInput) (any, error) {
 	if in.ExclusiveStartKey != nil {
 		k, err := t.keyOf(in.ExclusiveStartKey, true)
 		if err != nil {
-			return nil, invalid("The provided starting key is invalid: %s", err.(*apiError).message)
+			return nil, wire.Invalid("The provided starting key is invalid: %s", err.(*wire.Error).Message)
 		}
 		rows = rows[firstAfter(rows, k):]
 	}
@@ -126,9 +131,9 @@ func (t *table) segment(segment, total *int) ([]row, error) {
 	case segment == nil && total == nil:
 		return t.rows, nil
 	case segment == nil || total == nil:
-		return nil, invalid("The Segment and TotalSegments parameters must be specified together")
+		return nil, wire.Invalid("The Segment and TotalSegments parameters must be specified together")
 	case *total < 1 || *total > 1000000 || *segment < 0 || *segment >= *total:
-		return nil, invalid("The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: %d is not less than TotalSegments: %d", *segment, *total)
+		return nil, wire.Invalid("The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: %d is not less than TotalSegments: %d", *segment, *total)
 	}
 	width := ^uint64(0)/uint64(*total) + 1 // 0 for a single segment: then the ends below are all of it
 	from, to := 0, len(t.rows)

@@ -1,4 +1,4 @@
-package awstest
+package expr
 
 import (
 	"math/big"
@@ -11,26 +11,26 @@ func FuzzExpressions(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	it := item{"a": {kind: "N", n: number{big.NewInt(5), 0}}, "b": {kind: "L", list: []value{{kind: "S", s: "x"}}}, "c": {kind: "M", m: map[string]value{"a": {kind: "BOOL"}}}}
+	it := Item{"a": {kind: "N", n: number{big.NewInt(5), 0}}, "b": {kind: "L", list: []Value{{kind: "S", s: "x"}}}, "c": {kind: "M", m: map[string]Value{"a": {kind: "BOOL"}}}}
 	f.Fuzz(func(t *testing.T, s string) {
-		env := func() *expressions {
-			return &expressions{
+		env := func() *Placeholders {
+			return &Placeholders{
 				ExpressionAttributeNames:  map[string]string{"#n": "c"},
-				ExpressionAttributeValues: map[string]value{":v": {kind: "N", n: number{big.NewInt(1), 0}}},
+				ExpressionAttributeValues: map[string]Value{":v": {kind: "N", n: number{big.NewInt(1), 0}}},
 			}
 		}
 		before := it.String()
-		if c, err := env().condition("ConditionExpression", &s); err == nil {
-			c.test(it)
-			c.test(nil)
+		if c, err := env().Condition("ConditionExpression", &s); err == nil {
+			c.Test(it)
+			c.Test(nil)
 		}
-		if u, err := env().update(&s); err == nil {
-			if changed, err := u.apply(it); err == nil && changed == nil {
+		if u, err := env().Update(&s); err == nil {
+			if changed, err := u.Apply(it); err == nil && changed == nil {
 				t.Errorf("%q leaves no item", s)
 			}
 		}
-		if wanted, err := env().projection(&s); err == nil {
-			wanted.of(it)
+		if wanted, err := env().Projection(&s); err == nil {
+			wanted.Of(it)
 		}
 		if after := it.String(); after != before {
 			t.Errorf("%q changed the item from %s to %s", s, before, after)
@@ -39,7 +39,7 @@ func FuzzExpressions(f *testing.F) {
 }
 
 // String is for comparing in tests.
-func (it item) String() string { return value{kind: "M", m: it}.String() }
+func (it Item) String() string { return Value{kind: "M", m: it}.String() }
 
 func FuzzNumbers(f *testing.F) {
 	for _, s := range []string{"0", "-1.50", "1e10", "1E-130", "9.9999999999999999999999999999999999999E+125", "00012.3400", ".5", "5."} {

@@ -1,4 +1,4 @@
-package awstest
+package tables
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 type attributeDefinition struct{ AttributeName, AttributeType string }
@@ -30,7 +32,7 @@ type createTableInput struct {
 }
 
 func (in *createTableInput) refuse() error {
-	return unsupported(map[string]json.RawMessage{
+	return wire.Unsupported(map[string]json.RawMessage{
 		"GlobalSecondaryIndexes": in.GlobalSecondaryIndexes, "LocalSecondaryIndexes": in.LocalSecondaryIndexes,
 		"StreamSpecification": in.StreamSpecification, "SSESpecification": in.SSESpecification, "Tags": in.Tags,
 		"TableClass": in.TableClass, "ResourcePolicy": in.ResourcePolicy, "OnDemandThroughput": in.OnDemandThroughput,
@@ -42,24 +44,24 @@ func (in *createTableInput) refuse() error {
 var tableNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
 
 // tableName is the name that a request means by a name or an ARN.
-func (s *tableService) tableName(name string) (string, error) {
+func (s *Service) tableName(name string) (string, error) {
 	if name == "" {
-		return "", missing("tableName")
+		return "", wire.Missing("tableName")
 	}
 	if prefix := s.tableARN(""); strings.HasPrefix(name, prefix) {
 		name = strings.TrimPrefix(name, prefix)
 	}
 	if !tableNamePattern.MatchString(name) {
-		return "", invalid("Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'")
+		return "", wire.Invalid("Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'")
 	}
 	return name, nil
 }
 
-func (s *tableService) tableARN(name string) string {
+func (s *Service) tableARN(name string) string {
 	return "arn:aws:dynamodb:" + s.opts.Region + ":" + s.opts.AccountID + ":table/" + name
 }
 
-func createTable(s *tableService, _ *wireRequest, in *createTableInput) (any, error) {
+func createTable(s *Service, _ *wire.Request, in *createTableInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
@@ -80,7 +82,7 @@ func createTable(s *tableService, _ *wireRequest, in *createTableInput) (any, er
 		return nil, err
 	}
 	if old := s.byName[name]; old != nil && !old.goneAt(now) {
-		return nil, errorf("ResourceInUseException", "Table already exists: %s", name)
+		return nil, wire.Errorf("ResourceInUseException", "Table already exists: %s", name)
 	}
 	s.byName[name] = t
 	return struct{ TableDescription tableDescription }{t.describe(now)}, nil
@@ -88,28 +90,28 @@ func createTable(s *tableService, _ *wireRequest, in *createTableInput) (any, er
 
 func keySchema(in *createTableInput) ([]keyAttribute, error) {
 	if n := len(in.KeySchema); n < 1 || n > 2 {
-		return nil, invalid("1 validation error detected: %d elements at 'keySchema' failed to satisfy constraint: Member must have length between 1 and 2", n)
+		return nil, wire.Invalid("1 validation error detected: %d elements at 'keySchema' failed to satisfy constraint: Member must have length between 1 and 2", n)
 	}
 	var keys []keyAttribute
 	for i, element := range in.KeySchema {
 		if want := []string{"HASH", "RANGE"}[i]; element.KeyType != want {
-			return nil, invalid("Invalid KeySchema: The %s KeySchemaElement is not a %s key type", []string{"first", "second"}[i], want)
+			return nil, wire.Invalid("Invalid KeySchema: The %s KeySchemaElement is not a %s key type", []string{"first", "second"}[i], want)
 		}
 		at := slices.IndexFunc(in.AttributeDefinitions, func(d attributeDefinition) bool { return d.AttributeName == element.AttributeName })
 		if at < 0 {
-			return nil, invalid("One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [%s]", element.AttributeName)
+			return nil, wire.Invalid("One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [%s]", element.AttributeName)
 		}
 		kind := in.AttributeDefinitions[at].AttributeType
 		if kind != "S" && kind != "N" && kind != "B" {
-			return nil, invalid("1 validation error detected: Value '%s' at 'attributeDefinitions.%d.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]", kind, at+1)
+			return nil, wire.Invalid("1 validation error detected: Value '%s' at 'attributeDefinitions.%d.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]", kind, at+1)
 		}
 		keys = append(keys, keyAttribute{element.AttributeName, kind})
 	}
 	if len(keys) == 2 && keys[0].name == keys[1].name {
-		return nil, invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+		return nil, wire.Invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name")
 	}
 	if len(in.AttributeDefinitions) != len(keys) {
-		return nil, invalid("One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
+		return nil, wire.Invalid("One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
 	}
 	return keys, nil
 }
@@ -119,16 +121,16 @@ func billing(in *createTableInput) (string, throughput, error) {
 	switch in.BillingMode {
 	case "PAY_PER_REQUEST":
 		if p != nil {
-			return "", throughput{}, invalid("One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
+			return "", throughput{}, wire.Invalid("One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
 		}
 		return in.BillingMode, throughput{}, nil
 	case "", "PROVISIONED":
 		if p == nil || p.ReadCapacityUnits < 1 || p.WriteCapacityUnits < 1 {
-			return "", throughput{}, invalid("One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
+			return "", throughput{}, wire.Invalid("One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
 		}
 		return "PROVISIONED", *p, nil
 	}
-	return "", throughput{}, invalid("1 validation error detected: Value '%s' at 'billingMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]", in.BillingMode)
+	return "", throughput{}, wire.Invalid("1 validation error detected: Value '%s' at 'billingMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]", in.BillingMode)
 }
 
 type billingSummary struct{ BillingMode string }
@@ -140,7 +142,7 @@ type tableDescription struct {
 	TableStatus               string
 	AttributeDefinitions      []attributeDefinition
 	KeySchema                 []keyElement
-	CreationDateTime          seconds
+	CreationDateTime          wire.Seconds
 	ProvisionedThroughput     describedThroughput
 	BillingModeSummary        *billingSummary `json:",omitempty"`
 	ItemCount                 int
@@ -157,7 +159,7 @@ type describedThroughput struct {
 func (t *table) describe(now time.Time) tableDescription {
 	d := tableDescription{
 		TableName: t.name, TableArn: t.arn, TableId: fmt.Sprintf("00000000-0000-4000-8000-%012x", t.id), TableStatus: t.status(now),
-		CreationDateTime: seconds(t.created), ProvisionedThroughput: describedThroughput{throughput: t.capacity},
+		CreationDateTime: wire.Seconds(t.created), ProvisionedThroughput: describedThroughput{throughput: t.capacity},
 		ItemCount: len(t.rows), TableSizeBytes: t.bytes, DeletionProtectionEnabled: t.protect,
 	}
 	if t.billing == "PAY_PER_REQUEST" {
@@ -172,7 +174,7 @@ func (t *table) describe(now time.Time) tableDescription {
 
 type tableInput struct{ TableName string }
 
-func describeTable(s *tableService, _ *wireRequest, in *tableInput) (any, error) {
+func describeTable(s *Service, _ *wire.Request, in *tableInput) (any, error) {
 	t, now, err := s.findTable(in.TableName)
 	if err != nil {
 		return nil, err
@@ -180,16 +182,16 @@ func describeTable(s *tableService, _ *wireRequest, in *tableInput) (any, error)
 	return struct{ Table tableDescription }{t.describe(now)}, nil
 }
 
-func deleteTable(s *tableService, _ *wireRequest, in *tableInput) (any, error) {
+func deleteTable(s *Service, _ *wire.Request, in *tableInput) (any, error) {
 	t, now, err := s.findTable(in.TableName)
 	if err != nil {
 		return nil, err
 	}
 	switch status := t.status(now); {
 	case status != "ACTIVE":
-		return nil, errorf("ResourceInUseException", "Attempt to change a resource which is still in use: Table is being %s: %s", map[string]string{"CREATING": "created", "DELETING": "deleted"}[status], t.name)
+		return nil, wire.Errorf("ResourceInUseException", "Attempt to change a resource which is still in use: Table is being %s: %s", map[string]string{"CREATING": "created", "DELETING": "deleted"}[status], t.name)
 	case t.protect:
-		return nil, invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+		return nil, wire.Invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
 	}
 	t.deletedAt = now.Add(s.opts.CreateDuration)
 	return struct{ TableDescription tableDescription }{t.describe(now)}, nil
@@ -200,8 +202,8 @@ type listTablesInput struct {
 	Limit                   *int
 }
 
-func listTables(s *tableService, _ *wireRequest, in *listTablesInput) (any, error) {
-	limit, err := pageSize(in.Limit, "limit", 100, 100)
+func listTables(s *Service, _ *wire.Request, in *listTablesInput) (any, error) {
+	limit, err := wire.PageSize(in.Limit, "limit", 100, 100)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package awstest
+package streams
 
 import (
 	"fmt"
@@ -154,7 +154,7 @@ func (st *stream) settle(now time.Time) {
 }
 
 // later does f at once, or when the stream's UPDATING has ended.
-func (s *streamService) later(st *stream, now time.Time, f func(now time.Time)) {
+func (s *Service) later(st *stream, now time.Time, f func(now time.Time)) {
 	if s.opts.UpdateDuration == 0 {
 		f(now)
 		return

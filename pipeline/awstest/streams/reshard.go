@@ -1,8 +1,10 @@
-package awstest
+package streams
 
 import (
 	"slices"
 	"time"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // split closes a shard and opens two that share its keys.
@@ -40,13 +42,13 @@ func max2(a, b hashKey) hashKey {
 }
 
 // openShard finds a shard that may be split or merged.
-func (s *streamService) openShard(st *stream, id string) (*shard, error) {
+func (s *Service) openShard(st *stream, id string) (*shard, error) {
 	sh := st.shard(id)
 	if sh == nil {
-		return nil, errorf("ResourceNotFoundException", "Could not find shard %s in stream %s under account %s.", id, st.name, s.opts.AccountID)
+		return nil, wire.Errorf("ResourceNotFoundException", "Could not find shard %s in stream %s under account %s.", id, st.name, s.opts.AccountID)
 	}
 	if !sh.isOpen() {
-		return nil, errorf("InvalidArgumentException", "Shard %s in stream %s under account %s has already been merged or split, and thus is not eligible for merging or splitting.", id, st.name, s.opts.AccountID)
+		return nil, wire.Errorf("InvalidArgumentException", "Shard %s in stream %s under account %s has already been merged or split, and thus is not eligible for merging or splitting.", id, st.name, s.opts.AccountID)
 	}
 	return sh, nil
 }
@@ -56,12 +58,12 @@ type splitShardInput struct {
 	ShardToSplit, NewStartingHashKey *string
 }
 
-func splitShard(s *streamService, _ *wireRequest, in *splitShardInput) (any, error) {
+func splitShard(s *Service, _ *wire.Request, in *splitShardInput) (any, error) {
 	if in.ShardToSplit == nil {
-		return nil, missing("shardToSplit")
+		return nil, wire.Missing("shardToSplit")
 	}
 	if in.NewStartingHashKey == nil {
-		return nil, missing("newStartingHashKey")
+		return nil, wire.Missing("newStartingHashKey")
 	}
 	st, now, err := s.activeStream(in.StreamName, in.StreamARN)
 	if err != nil {
@@ -77,7 +79,7 @@ func splitShard(s *streamService, _ *wireRequest, in *splitShardInput) (any, err
 	}
 	at, ok := parseHashKey(*in.NewStartingHashKey)
 	if !ok || !sh.low.next().less(at) || !at.less(sh.high) {
-		return nil, errorf("InvalidArgumentException", "NewStartingHashKey %s used in SplitShard() on shard %s in stream %s under account %s is not both greater than one plus the shard's StartingHashKey %s and less than the shard's EndingHashKey %s.",
+		return nil, wire.Errorf("InvalidArgumentException", "NewStartingHashKey %s used in SplitShard() on shard %s in stream %s under account %s is not both greater than one plus the shard's StartingHashKey %s and less than the shard's EndingHashKey %s.",
 			*in.NewStartingHashKey, sh.id, st.name, s.opts.AccountID, sh.low, sh.high)
 	}
 	s.later(st, now, func(now time.Time) { st.split(sh, at, now) })
@@ -89,12 +91,12 @@ type mergeShardsInput struct {
 	ShardToMerge, AdjacentShardToMerge *string
 }
 
-func mergeShards(s *streamService, _ *wireRequest, in *mergeShardsInput) (any, error) {
+func mergeShards(s *Service, _ *wire.Request, in *mergeShardsInput) (any, error) {
 	if in.ShardToMerge == nil {
-		return nil, missing("shardToMerge")
+		return nil, wire.Missing("shardToMerge")
 	}
 	if in.AdjacentShardToMerge == nil {
-		return nil, missing("adjacentShardToMerge")
+		return nil, wire.Missing("adjacentShardToMerge")
 	}
 	st, now, err := s.activeStream(in.StreamName, in.StreamARN)
 	if err != nil {
@@ -110,7 +112,7 @@ func mergeShards(s *streamService, _ *wireRequest, in *mergeShardsInput) (any, e
 		return nil, err
 	}
 	if !precedes(a, b) && !precedes(b, a) {
-		return nil, errorf("InvalidArgumentException", "Shards %s and %s in stream %s under account %s are not an adjacent pair of shards eligible for merging", a.id, b.id, st.name, s.opts.AccountID)
+		return nil, wire.Errorf("InvalidArgumentException", "Shards %s and %s in stream %s under account %s are not an adjacent pair of shards eligible for merging", a.id, b.id, st.name, s.opts.AccountID)
 	}
 	s.later(st, now, func(now time.Time) { st.merge(a, b, now) })
 	return nil, nil
@@ -125,16 +127,16 @@ type updateShardCountInput struct {
 	ScalingType           string
 }
 
-func updateShardCount(s *streamService, _ *wireRequest, in *updateShardCountInput) (any, error) {
+func updateShardCount(s *Service, _ *wire.Request, in *updateShardCountInput) (any, error) {
 	if in.TargetShardCount == nil {
-		return nil, missing("targetShardCount")
+		return nil, wire.Missing("targetShardCount")
 	}
 	if in.ScalingType != "UNIFORM_SCALING" {
-		return nil, invalid("1 validation error detected: Value '%s' at 'scalingType' failed to satisfy constraint: Member must satisfy enum value set: [UNIFORM_SCALING]", in.ScalingType)
+		return nil, wire.Invalid("1 validation error detected: Value '%s' at 'scalingType' failed to satisfy constraint: Member must satisfy enum value set: [UNIFORM_SCALING]", in.ScalingType)
 	}
 	target := *in.TargetShardCount
 	if target < 1 {
-		return nil, invalid("1 validation error detected: Value '%d' at 'targetShardCount' failed to satisfy constraint: Member must have value greater than or equal to 1", target)
+		return nil, wire.Invalid("1 validation error detected: Value '%d' at 'targetShardCount' failed to satisfy constraint: Member must have value greater than or equal to 1", target)
 	}
 	st, now, err := s.activeStream(in.StreamName, in.StreamARN)
 	if err != nil {
@@ -144,16 +146,16 @@ func updateShardCount(s *streamService, _ *wireRequest, in *updateShardCountInpu
 	current := len(st.open)
 	switch {
 	case st.mode != "PROVISIONED":
-		return nil, invalid("Request is invalid. Stream %s under account %s is in On-Demand mode.", st.name, s.opts.AccountID)
+		return nil, wire.Invalid("Request is invalid. Stream %s under account %s is in On-Demand mode.", st.name, s.opts.AccountID)
 	case target > 2*current:
-		return nil, errorf("InvalidArgumentException", "UpdateShardCount cannot scale up over double your current open shard count. Current open shard count: %d Target shard count: %d", current, target)
+		return nil, wire.Errorf("InvalidArgumentException", "UpdateShardCount cannot scale up over double your current open shard count. Current open shard count: %d Target shard count: %d", current, target)
 	case 2*target < current:
-		return nil, errorf("InvalidArgumentException", "UpdateShardCount cannot scale down below half your current open shard count. Current open shard count: %d Target shard count: %d", current, target)
+		return nil, wire.Errorf("InvalidArgumentException", "UpdateShardCount cannot scale down below half your current open shard count. Current open shard count: %d Target shard count: %d", current, target)
 	case target > maxShards:
-		return nil, errorf("LimitExceededException", "Target shard count or number of open shards cannot be greater than %d. Current open shard count: %d, Target shard count: %d", maxShards, current, target)
+		return nil, wire.Errorf("LimitExceededException", "Target shard count or number of open shards cannot be greater than %d. Current open shard count: %d, Target shard count: %d", maxShards, current, target)
 	}
 	if s.opts.Limits && !st.mayRescale(now) {
-		return nil, errorf("LimitExceededException", "UpdateShardCount was called on stream %s under account %s %d times in the last 24 hours: that is the limit.", st.name, s.opts.AccountID, rescalesPerDay)
+		return nil, wire.Errorf("LimitExceededException", "UpdateShardCount was called on stream %s under account %s %d times in the last 24 hours: that is the limit.", st.name, s.opts.AccountID, rescalesPerDay)
 	}
 	s.later(st, now, func(now time.Time) { st.rescale(target, now) })
 	return struct {

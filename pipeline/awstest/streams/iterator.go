@@ -1,10 +1,12 @@
-package awstest
+package streams
 
 import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
 	"time"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // iterator is what a ShardIterator holds. It is not kept anywhere: the client carries it.
@@ -48,10 +50,10 @@ func parseIterator(token string) (iterator, bool) {
 }
 
 // ExpireIterators makes all shard iterators that were given out so far answer ExpiredIteratorException.
-func (s *streamService) ExpireIterators() { s.iterators.Add(1) }
+func (s *Service) ExpireIterators() { s.iterators.Add(1) }
 
 // iterator gives out a position in a shard.
-func (s *streamService) iterator(st *stream, sh *shard, ordinal, blank uint64, now time.Time) string {
+func (s *Service) iterator(st *stream, sh *shard, ordinal, blank uint64, now time.Time) string {
 	return iterator{
 		stream: st.id, shard: sh.index, ordinal: ordinal, issued: now.UnixMilli(),
 		generation: s.iterators.Load(), blank: blank, name: st.name,
@@ -68,18 +70,18 @@ type getShardIteratorInput struct {
 	ShardId                *string
 	ShardIteratorType      *string
 	StartingSequenceNumber *string
-	Timestamp              *seconds
+	Timestamp              *wire.Seconds
 }
 
-func getShardIterator(s *streamService, _ *wireRequest, in *getShardIteratorInput) (any, error) {
+func getShardIterator(s *Service, _ *wire.Request, in *getShardIteratorInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err
 	}
 	if in.ShardId == nil {
-		return nil, missing("shardId")
+		return nil, wire.Missing("shardId")
 	}
 	if in.ShardIteratorType == nil {
-		return nil, missing("shardIteratorType")
+		return nil, wire.Missing("shardIteratorType")
 	}
 	st, now, err := s.servingStream(in.StreamName, in.StreamARN)
 	if err != nil {
@@ -101,11 +103,11 @@ func getShardIterator(s *streamService, _ *wireRequest, in *getShardIteratorInpu
 	return struct{ ShardIterator string }{s.iterator(st, sh, ordinal, blank, now)}, nil
 }
 
-func (s *streamService) shardNotFound(stream, shard string) *apiError {
-	return errorf("ResourceNotFoundException", "Shard %s in stream %s under account %s does not exist", shard, stream, s.opts.AccountID)
+func (s *Service) shardNotFound(stream, shard string) *wire.Error {
+	return wire.Errorf("ResourceNotFoundException", "Shard %s in stream %s under account %s does not exist", shard, stream, s.opts.AccountID)
 }
 
-func (s *streamService) startingOrdinal(st *stream, sh *shard, in *getShardIteratorInput, now time.Time) (uint64, error) {
+func (s *Service) startingOrdinal(st *stream, sh *shard, in *getShardIteratorInput, now time.Time) (uint64, error) {
 	kind, given := *in.ShardIteratorType, in.StartingSequenceNumber != nil
 	switch kind {
 	case "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER":
@@ -125,34 +127,34 @@ func (s *streamService) startingOrdinal(st *stream, sh *shard, in *getShardItera
 		return sh.next(), nil
 	case "AT_TIMESTAMP":
 		if in.Timestamp == nil {
-			return 0, errorf("InvalidArgumentException", "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter.")
+			return 0, wire.Errorf("InvalidArgumentException", "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter.")
 		}
 		t := time.Time(*in.Timestamp)
 		if t.UnixMilli() > now.UnixMilli() {
-			return 0, errorf("InvalidArgumentException", "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. timestampInMillis: %d, currentTimestampInMillis: %d", t.UnixMilli(), now.UnixMilli())
+			return 0, wire.Errorf("InvalidArgumentException", "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. timestampInMillis: %d, currentTimestampInMillis: %d", t.UnixMilli(), now.UnixMilli())
 		}
 		return sh.ordinalAt(t), nil
 	}
-	return 0, invalid("1 validation error detected: Value '%s' at 'shardIteratorType' failed to satisfy constraint: Member must satisfy enum value set: [AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]", kind)
+	return 0, wire.Invalid("1 validation error detected: Value '%s' at 'shardIteratorType' failed to satisfy constraint: Member must satisfy enum value set: [AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]", kind)
 }
 
-func wrongStart(kind, with string) *apiError {
-	return errorf("InvalidArgumentException", "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified %s and %s StartingSequenceNumber.", kind, with)
+func wrongStart(kind, with string) *wire.Error {
+	return wire.Errorf("InvalidArgumentException", "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified %s and %s StartingSequenceNumber.", kind, with)
 }
 
 // ordinalOf is the position that a sequence number of this shard means. One whose record is trimmed is an
 // error (a consumer that starts there has lost data and must be told), unless Options.TrimmedIterators says
 // otherwise: then the position may be before the first record.
-func (s *streamService) ordinalOf(st *stream, sh *shard, number string, after bool) (uint64, error) {
+func (s *Service) ordinalOf(st *stream, sh *shard, number string, after bool) (uint64, error) {
 	q, ok := parseSequence(number)
 	if !ok {
-		return 0, errorf("InvalidArgumentException", "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid.", number, sh.id, st.name, s.opts.AccountID)
+		return 0, wire.Errorf("InvalidArgumentException", "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid.", number, sh.id, st.name, s.opts.AccountID)
 	}
 	if q.index != sh.index {
-		return 0, errorf("InvalidArgumentException", "Invalid StartingSequenceNumber. It encodes %s, while it was used in a call to a shard with %s", shardID(q.index), sh.id)
+		return 0, wire.Errorf("InvalidArgumentException", "Invalid StartingSequenceNumber. It encodes %s, while it was used in a call to a shard with %s", shardID(q.index), sh.id)
 	}
 	if q.created != sh.creation || q.ordinal >= sh.next() && q.ordinal != endOrdinal {
-		return 0, errorf("InvalidArgumentException", "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid because it did not come from this stream.", number, sh.id, st.name, s.opts.AccountID)
+		return 0, wire.Errorf("InvalidArgumentException", "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid because it did not come from this stream.", number, sh.id, st.name, s.opts.AccountID)
 	}
 	switch {
 	case q.ordinal == 0: // the shard's StartingSequenceNumber, which no record has
@@ -160,7 +162,7 @@ func (s *streamService) ordinalOf(st *stream, sh *shard, number string, after bo
 	case q.ordinal == endOrdinal:
 		return sh.next(), nil
 	case q.ordinal < sh.first && !(after && s.opts.TrimmedIterators):
-		return 0, errorf("InvalidArgumentException", "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid: it is older than the trim horizon.", number, sh.id, st.name, s.opts.AccountID)
+		return 0, wire.Errorf("InvalidArgumentException", "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid: it is older than the trim horizon.", number, sh.id, st.name, s.opts.AccountID)
 	case after:
 		return q.ordinal + 1, nil
 	}

@@ -1,12 +1,14 @@
-package awstest
+package expr
 
 import (
 	"slices"
 	"strings"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
-// update is a parsed UpdateExpression.
-type update struct {
+// Update is a parsed UpdateExpression.
+type Update struct {
 	actions []action
 }
 
@@ -19,17 +21,17 @@ type action struct {
 
 // term is what SET assigns; an error if the item does not have what it needs.
 type term interface {
-	eval(it item) (value, error)
+	eval(it Item) (Value, error)
 }
 
 var (
-	errNoAttribute = invalid("The provided expression refers to an attribute that does not exist in the item")
-	errOperandType = invalid("An operand in the update expression has an incorrect data type")
+	errNoAttribute = wire.Invalid("The provided expression refers to an attribute that does not exist in the item")
+	errOperandType = wire.Invalid("An operand in the update expression has an incorrect data type")
 )
 
-func (l literal) eval(item) (value, error) { return l.v, nil }
+func (l literal) eval(Item) (Value, error) { return l.v, nil }
 
-func (p path) eval(it item) (value, error) {
+func (p path) eval(it Item) (Value, error) {
 	v, ok := p.get(it)
 	if !ok {
 		return v, errNoAttribute
@@ -42,7 +44,7 @@ type ifNotExists struct {
 	otherwise term
 }
 
-func (t ifNotExists) eval(it item) (value, error) {
+func (t ifNotExists) eval(it Item) (Value, error) {
 	if v, ok := t.at.get(it); ok {
 		return v, nil
 	}
@@ -51,7 +53,7 @@ func (t ifNotExists) eval(it item) (value, error) {
 
 type listAppend struct{ a, b term }
 
-func (t listAppend) eval(it item) (value, error) {
+func (t listAppend) eval(it Item) (Value, error) {
 	a, err := t.a.eval(it)
 	if err != nil {
 		return a, err
@@ -63,7 +65,7 @@ func (t listAppend) eval(it item) (value, error) {
 	if a.kind != "L" || b.kind != "L" {
 		return a, errOperandType
 	}
-	return value{kind: "L", list: slices.Concat(a.list, b.list)}, nil
+	return Value{kind: "L", list: slices.Concat(a.list, b.list)}, nil
 }
 
 type sum struct {
@@ -71,7 +73,7 @@ type sum struct {
 	sign int64
 }
 
-func (t sum) eval(it item) (value, error) {
+func (t sum) eval(it Item) (Value, error) {
 	a, err := t.a.eval(it)
 	if err != nil {
 		return a, err
@@ -87,8 +89,8 @@ func (t sum) eval(it item) (value, error) {
 	return a, err
 }
 
-// attributes are the names of the top-level attributes that the update touches.
-func (u *update) attributes() []string {
+// Attributes are the names of the top-level attributes that the update touches.
+func (u *Update) Attributes() []string {
 	var names []string
 	for _, a := range u.actions {
 		names = append(names, a.at[0].name)
@@ -96,23 +98,23 @@ func (u *update) attributes() []string {
 	return names
 }
 
-// touched leads to what the update touches.
-func (u *update) touched() projection {
-	paths := projection{} // not nil, which would be all attributes
+// Touched leads to what the update touches.
+func (u *Update) Touched() Projection {
+	paths := Projection{} // not nil, which would be all attributes
 	for _, a := range u.actions {
 		paths = append(paths, a.at)
 	}
 	return paths
 }
 
-// removesOnly reports whether all that the update does is to take away.
-func (u *update) removesOnly() bool {
+// RemovesOnly reports whether all that the update does is to take away.
+func (u *Update) RemovesOnly() bool {
 	return len(u.actions) > 0 && !slices.ContainsFunc(u.actions, func(a action) bool { return a.verb == "SET" || a.verb == "ADD" })
 }
 
-// apply gives the item after the update. Every operand is read from the item before it.
-func (u *update) apply(it item) (item, error) {
-	operands := make([]value, len(u.actions))
+// Apply gives the item after the update. Every operand is read from the item before it.
+func (u *Update) Apply(it Item) (Item, error) {
+	operands := make([]Value, len(u.actions))
 	for i, a := range u.actions {
 		if a.term == nil {
 			continue
@@ -125,7 +127,7 @@ func (u *update) apply(it item) (item, error) {
 	for _, i := range u.order() {
 		var err error
 		a := u.actions[i]
-		if it, err = a.at.change(it, func(old *value) (*value, error) { return a.apply(old, operands[i]) }); err != nil {
+		if it, err = a.at.change(it, func(old *Value) (*Value, error) { return a.apply(old, operands[i]) }); err != nil {
 			return nil, err
 		}
 	}
@@ -134,7 +136,7 @@ func (u *update) apply(it item) (item, error) {
 
 // order is the one in which actions are applied, so that every index means a place in the list as it was:
 // what appends to a list from its front on, and then what takes away from its end on.
-func (u *update) order() []int {
+func (u *Update) order() []int {
 	var add, remove []int
 	for i, a := range u.actions {
 		if a.verb == "REMOVE" || a.verb == "DELETE" {
@@ -149,7 +151,7 @@ func (u *update) order() []int {
 	return append(add, remove...)
 }
 
-func (a action) apply(old *value, operand value) (*value, error) {
+func (a action) apply(old *Value, operand Value) (*Value, error) {
 	switch {
 	case a.verb == "SET":
 		return &operand, nil
@@ -161,9 +163,9 @@ func (a action) apply(old *value, operand value) (*value, error) {
 		return nil, errOperandType
 	case a.verb == "ADD" && old.kind == "N":
 		n, err := old.n.add(operand.n, 1)
-		return &value{kind: "N", n: n}, err
+		return &Value{kind: "N", n: n}, err
 	}
-	changed := value{kind: old.kind, list: slices.Clone(old.list)}
+	changed := Value{kind: old.kind, list: slices.Clone(old.list)}
 	for _, member := range operand.list {
 		at := slices.IndexFunc(changed.list, member.equal)
 		switch {
@@ -180,8 +182,8 @@ func (a action) apply(old *value, operand value) (*value, error) {
 }
 
 // update reads an UpdateExpression: up to one section of each verb.
-func (p *parser) update() (*update, error) {
-	u := &update{}
+func (p *parser) update() (*Update, error) {
+	u := &Update{}
 	seen := map[string]bool{}
 	for p.peek().kind != 0 || len(seen) == 0 {
 		verb := strings.ToUpper(p.peek().text)
@@ -204,7 +206,7 @@ func (p *parser) update() (*update, error) {
 			}
 		}
 	}
-	if a, b, found := overlap(u.touched()); found {
+	if a, b, found := overlap(u.Touched()); found {
 		return nil, wrongf("Two document paths overlap with each other; must remove or rewrite one of these paths; path one: %s, path two: %s", a, b)
 	}
 	return u, nil

@@ -1,9 +1,11 @@
-package awstest
+package expr
 
 import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // number is a DynamoDB number: up to 38 significant digits, exact. digits has no trailing zeros, except 0
@@ -24,7 +26,7 @@ var ten = big.NewInt(10)
 // parseNumber reads a decimal number as DynamoDB does.
 func parseNumber(s string) (number, error) {
 	bad := func() (number, error) {
-		return number{}, invalid("The parameter cannot be converted to a numeric value: %s", s)
+		return number{}, wire.Invalid("The parameter cannot be converted to a numeric value: %s", s)
 	}
 	mantissa, exponent, hasExp := strings.Cut(strings.ToLower(s), "e")
 	exp := 0
@@ -61,11 +63,11 @@ func (n number) checked() (number, error) {
 	count := len(strings.TrimPrefix(text, "-"))
 	switch magnitude := count + n.exp - 1; {
 	case count > maxDigits:
-		return n, invalid("Attempting to store more than 38 significant digits in a Number")
+		return n, wire.Invalid("Attempting to store more than 38 significant digits in a Number")
 	case magnitude >= maxMagnitude:
-		return n, invalid("Number overflow. Attempting to store a number with magnitude larger than supported range")
+		return n, wire.Invalid("Number overflow. Attempting to store a number with magnitude larger than supported range")
 	case magnitude < minMagnitude:
-		return n, invalid("Number underflow. Attempting to store a number with magnitude smaller than supported range")
+		return n, wire.Invalid("Number underflow. Attempting to store a number with magnitude smaller than supported range")
 	}
 	return n, nil
 }
@@ -105,13 +107,13 @@ func (n number) String() string {
 }
 
 // size is the bytes that the number counts for: two digits a byte and one more, plus one if negative.
-func (n number) size() int {
+func (n number) Size() int {
 	digits := len(new(big.Int).Abs(n.digits).String())
 	return (digits+1)/2 + 1 + max(-n.digits.Sign(), 0)
 }
 
-// whole is a number without its fraction, if it is one that int64 can hold.
-func (v value) whole() (int64, bool) {
+// Whole is a number without its fraction, if it is one that int64 can hold.
+func (v Value) Whole() (int64, bool) {
 	if v.kind != "N" || v.n.exp > maxDigits {
 		return 0, false
 	}

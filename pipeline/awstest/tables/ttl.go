@@ -1,8 +1,11 @@
-package awstest
+package tables
 
 import (
 	"slices"
 	"time"
+
+	"rootwatch/pipeline/awstest/expr"
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // timeToLive is a table's TimeToLiveSpecification.
@@ -16,13 +19,13 @@ type updateTimeToLiveInput struct {
 	TimeToLiveSpecification *timeToLive
 }
 
-func updateTimeToLive(s *tableService, _ *wireRequest, in *updateTimeToLiveInput) (any, error) {
+func updateTimeToLive(s *Service, _ *wire.Request, in *updateTimeToLiveInput) (any, error) {
 	spec := in.TimeToLiveSpecification
 	if spec == nil {
-		return nil, missing("timeToLiveSpecification")
+		return nil, wire.Missing("timeToLiveSpecification")
 	}
 	if spec.AttributeName == "" {
-		return nil, missing("timeToLiveSpecification.attributeName")
+		return nil, wire.Missing("timeToLiveSpecification.attributeName")
 	}
 	t, err := s.servingTable(in.TableName)
 	if err != nil {
@@ -30,17 +33,17 @@ func updateTimeToLive(s *tableService, _ *wireRequest, in *updateTimeToLiveInput
 	}
 	switch {
 	case t.ttl.Enabled && spec.Enabled:
-		return nil, invalid("TimeToLive is already enabled")
+		return nil, wire.Invalid("TimeToLive is already enabled")
 	case !t.ttl.Enabled && !spec.Enabled:
-		return nil, invalid("TimeToLive is already disabled")
+		return nil, wire.Invalid("TimeToLive is already disabled")
 	case t.ttl.Enabled && t.ttl.AttributeName != spec.AttributeName:
-		return nil, invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", t.ttl.AttributeName)
+		return nil, wire.Invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", t.ttl.AttributeName)
 	}
 	t.ttl = *spec
 	return struct{ TimeToLiveSpecification timeToLive }{*spec}, nil
 }
 
-func describeTimeToLive(s *tableService, _ *wireRequest, in *tableInput) (any, error) {
+func describeTimeToLive(s *Service, _ *wire.Request, in *tableInput) (any, error) {
 	t, _, err := s.findTable(in.TableName)
 	if err != nil {
 		return nil, err
@@ -82,8 +85,8 @@ func (t *table) expire(now time.Time) {
 	})
 }
 
-func (t *table) hasExpired(it item, now time.Time) bool {
-	expires, ok := it[t.ttl.AttributeName].whole()
+func (t *table) hasExpired(it expr.Item, now time.Time) bool {
+	expires, ok := it[t.ttl.AttributeName].Whole()
 	age := now.Unix() - expires
 	return ok && age > int64(expiryDelay/time.Second) && age < int64(maxExpiry/time.Second)
 }

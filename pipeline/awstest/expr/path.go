@@ -1,4 +1,4 @@
-package awstest
+package expr
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // step is one part of a document path: an attribute's name or a list's index.
@@ -66,43 +68,43 @@ func (p path) compare(o path) int {
 	})
 }
 
-func (s step) in(v value) (value, bool) {
+func (s step) in(v Value) (Value, bool) {
 	if s.index < 0 {
 		child, ok := v.m[s.name]
 		return child, ok && v.kind == "M"
 	}
 	if v.kind != "L" || s.index >= len(v.list) {
-		return value{}, false
+		return Value{}, false
 	}
 	return v.list[s.index], true
 }
 
 // get follows the path through an item.
-func (p path) get(it item) (value, bool) {
-	v, ok := value{kind: "M", m: it}, true
+func (p path) get(it Item) (Value, bool) {
+	v, ok := Value{kind: "M", m: it}, true
 	for _, s := range p {
 		if v, ok = s.in(v); !ok {
-			return value{}, false
+			return Value{}, false
 		}
 	}
 	return v, true
 }
 
-var errPath = invalid("The document path provided in the update expression is invalid for update")
+var errPath = wire.Invalid("The document path provided in the update expression is invalid for update")
 
 // change gives an item in which f has replaced what the path leads to; a nil answer of f removes it. The
 // item itself stays as it was.
-func (p path) change(it item, f func(old *value) (*value, error)) (item, error) {
-	v, err := p.changeIn(value{kind: "M", m: it}, f)
+func (p path) change(it Item, f func(old *Value) (*Value, error)) (Item, error) {
+	v, err := p.changeIn(Value{kind: "M", m: it}, f)
 	return v.m, err
 }
 
-func (p path) changeIn(parent value, f func(*value) (*value, error)) (value, error) {
+func (p path) changeIn(parent Value, f func(*Value) (*Value, error)) (Value, error) {
 	s := p[0]
 	if s.index < 0 && parent.kind != "M" || s.index >= 0 && parent.kind != "L" {
 		return parent, errPath
 	}
-	var old *value
+	var old *Value
 	if child, ok := s.in(parent); ok {
 		old = &child
 	}
@@ -124,7 +126,7 @@ func (p path) changeIn(parent value, f func(*value) (*value, error)) (value, err
 }
 
 // with is v with one child set, or removed if it is nil. An index beyond the end of a list appends.
-func (v value) with(s step, child *value) value {
+func (v Value) with(s step, child *Value) Value {
 	if s.index < 0 {
 		v.m = maps.Clone(v.m)
 		if child == nil {
@@ -132,7 +134,7 @@ func (v value) with(s step, child *value) value {
 			return v
 		}
 		if v.m == nil {
-			v.m = map[string]value{}
+			v.m = map[string]Value{}
 		}
 		v.m[s.name] = *child
 		return v
@@ -163,23 +165,23 @@ func overlap(paths []path) (a, b path, found bool) {
 	return nil, nil, false
 }
 
-// projection is the paths to what is wanted of an item; nil is all of it.
-type projection []path
+// Projection is the paths to what is wanted of an item; nil is all of it.
+type Projection []path
 
-// of keeps what the paths lead to. Kept elements of a list close up.
-func (p projection) of(it item) item {
+// Of keeps what the paths lead to. Kept elements of a list close up.
+func (p Projection) Of(it Item) Item {
 	if p == nil {
 		return it
 	}
-	v, found := pick(value{kind: "M", m: it}, p)
+	v, found := pick(Value{kind: "M", m: it}, p)
 	if !found {
-		return item{}
+		return Item{}
 	}
 	return v.m
 }
 
 // pick reports false if none of the paths leads anywhere.
-func pick(v value, paths []path) (value, bool) {
+func pick(v Value, paths []path) (Value, bool) {
 	below := map[step][]path{}
 	for _, p := range paths {
 		if len(p) == 0 {
@@ -187,7 +189,7 @@ func pick(v value, paths []path) (value, bool) {
 		}
 		below[p[0]] = append(below[p[0]], p[1:])
 	}
-	out, found := value{kind: v.kind, m: map[string]value{}}, false
+	out, found := Value{kind: v.kind, m: map[string]Value{}}, false
 	for _, s := range slices.SortedFunc(maps.Keys(below), func(a, b step) int { return a.index - b.index }) {
 		child, ok := s.in(v)
 		if !ok {
@@ -207,8 +209,8 @@ func pick(v value, paths []path) (value, bool) {
 }
 
 // projection reads a ProjectionExpression.
-func (p *parser) projection() (projection, error) {
-	var paths projection
+func (p *parser) projection() (Projection, error) {
+	var paths Projection
 	for {
 		next, err := p.path()
 		if err != nil {

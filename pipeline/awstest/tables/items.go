@@ -1,9 +1,12 @@
-package awstest
+package tables
 
 import (
 	"encoding/json"
 	"math"
 	"slices"
+
+	"rootwatch/pipeline/awstest/expr"
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // legacy is what expressions have replaced. This server does not know it, and says so: to ignore a
@@ -14,7 +17,7 @@ type legacy struct {
 }
 
 func (l *legacy) check() error {
-	return unsupported(map[string]json.RawMessage{
+	return wire.Unsupported(map[string]json.RawMessage{
 		"Expected": l.Expected, "ConditionalOperator": l.ConditionalOperator, "AttributeUpdates": l.AttributeUpdates,
 		"AttributesToGet": l.AttributesToGet, "ScanFilter": l.ScanFilter, "IndexName": l.IndexName,
 	})
@@ -23,7 +26,7 @@ func (l *legacy) check() error {
 // writeInput is what the calls that write one item have in common.
 type writeInput struct {
 	legacy
-	expressions
+	expr.Placeholders
 	TableName                           string
 	ConditionExpression                 *string
 	ReturnValues                        string
@@ -34,23 +37,23 @@ type writeInput struct {
 
 type putItemInput struct {
 	writeInput
-	Item item
+	Item expr.Item
 }
 
 type keyInput struct {
 	writeInput
-	Key              item
+	Key              expr.Item
 	UpdateExpression *string
 }
 
 // writeOutput is the answer of the calls that write one item.
 type writeOutput struct {
-	Attributes       item              `json:",omitempty"`
+	Attributes       expr.Item         `json:",omitempty"`
 	ConsumedCapacity *consumedCapacity `json:",omitempty"`
 }
 
 // check reads what a write's expressions say, before the table is locked.
-func (in *writeInput) check(returns []string, updating bool) (condition, error) {
+func (in *writeInput) check(returns []string, updating bool) (expr.Condition, error) {
 	if err := in.legacy.check(); err != nil {
 		return nil, err
 	}
@@ -58,7 +61,7 @@ func (in *writeInput) check(returns []string, updating bool) (condition, error) 
 		in.ReturnValues = "NONE"
 	}
 	if !slices.Contains(returns, in.ReturnValues) {
-		return nil, invalid("Return values set to invalid value")
+		return nil, wire.Invalid("Return values set to invalid value")
 	}
 	if err := checkEnum("returnConsumedCapacity", in.ReturnConsumedCapacity, "INDEXES", "TOTAL", "NONE"); err != nil {
 		return nil, err
@@ -66,30 +69,30 @@ func (in *writeInput) check(returns []string, updating bool) (condition, error) 
 	if err := checkEnum("returnValuesOnConditionCheckFailure", in.ReturnValuesOnConditionCheckFailure, "ALL_OLD", "NONE"); err != nil {
 		return nil, err
 	}
-	if err := in.checkPlaceholders(in.ConditionExpression != nil || updating); err != nil {
+	if err := in.CheckPlaceholders(in.ConditionExpression != nil || updating); err != nil {
 		return nil, err
 	}
-	return in.expressions.condition("ConditionExpression", in.ConditionExpression)
+	return in.Placeholders.Condition("ConditionExpression", in.ConditionExpression)
 }
 
 func checkEnum(member, v string, allowed ...string) error {
 	if v == "" || slices.Contains(allowed, v) {
 		return nil
 	}
-	return invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy enum value set: %v", v, member, allowed)
+	return wire.Invalid("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy enum value set: %v", v, member, allowed)
 }
 
 // change is one write: what it needs of the table, and the item that it leaves.
 type change struct {
 	key       func(*table) (key, error) // an error also for what is wrong whatever the item is: that is said before the condition is tested
-	condition condition
-	apply     func(t *table, old item) (item, error) // nil removes
+	condition expr.Condition
+	apply     func(t *table, old expr.Item) (expr.Item, error) // nil removes
 }
 
 // prepared is a change that may be made.
 type prepared struct {
 	key          key
-	old, changed item
+	old, changed expr.Item
 }
 
 // prepare finds out what a change leaves of its item, or why it may not be made. The table is locked.
@@ -98,21 +101,21 @@ func (t *table) prepare(in *writeInput, c change) (p prepared, err error) {
 		return p, err
 	}
 	p.old = t.get(p.key)
-	if c.condition != nil && !c.condition.test(p.old) {
-		failed := errorf("ConditionalCheckFailedException", "The conditional request failed")
+	if c.condition != nil && !c.condition.Test(p.old) {
+		failed := wire.Errorf("ConditionalCheckFailedException", "The conditional request failed")
 		if in.ReturnValuesOnConditionCheckFailure == "ALL_OLD" && p.old != nil {
-			failed.members = map[string]any{"Item": p.old}
+			failed.Members = map[string]any{"Item": p.old}
 		}
 		return p, failed
 	}
 	if p.changed, err = c.apply(t, p.old); err != nil {
 		return p, err
 	}
-	return p, p.changed.check()
+	return p, p.changed.Check()
 }
 
 // writeItem makes one change, and says what it has cost if the caller asked.
-func (s *tableService) writeItem(in *writeInput, c change) (prepared, *consumedCapacity, error) {
+func (s *Service) writeItem(in *writeInput, c change) (prepared, *consumedCapacity, error) {
 	t, err := s.servingTable(in.TableName)
 	if err != nil {
 		return prepared{}, nil, err
@@ -125,15 +128,15 @@ func (s *tableService) writeItem(in *writeInput, c change) (prepared, *consumedC
 	return p, consumed(in.ReturnConsumedCapacity, t.name, writeUnits(p.old, p.changed)), nil
 }
 
-func putItem(s *tableService, _ *wireRequest, in *putItemInput) (any, error) {
+func putItem(s *Service, _ *wire.Request, in *putItemInput) (any, error) {
 	if in.Item == nil {
-		return nil, missing("item")
+		return nil, wire.Missing("item")
 	}
 	cond, err := in.check([]string{"NONE", "ALL_OLD"}, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.checkUsed(); err != nil {
+	if err := in.CheckUsed(); err != nil {
 		return nil, err
 	}
 	done, capacity, err := s.writeItem(&in.writeInput, putChange(in.Item, cond))
@@ -147,28 +150,28 @@ func putItem(s *tableService, _ *wireRequest, in *putItemInput) (any, error) {
 	return out, nil
 }
 
-func putChange(it item, cond condition) change {
+func putChange(it expr.Item, cond expr.Condition) change {
 	return change{
 		key: func(t *table) (key, error) {
-			if err := it.check(); err != nil {
+			if err := it.Check(); err != nil {
 				return key{}, err
 			}
 			return t.keyOf(it, false)
 		},
 		condition: cond,
-		apply:     func(*table, item) (item, error) { return it, nil },
+		apply:     func(*table, expr.Item) (expr.Item, error) { return it, nil },
 	}
 }
 
-func deleteItem(s *tableService, _ *wireRequest, in *keyInput) (any, error) {
+func deleteItem(s *Service, _ *wire.Request, in *keyInput) (any, error) {
 	if in.Key == nil {
-		return nil, missing("key")
+		return nil, wire.Missing("key")
 	}
 	cond, err := in.check([]string{"NONE", "ALL_OLD"}, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.checkUsed(); err != nil {
+	if err := in.CheckUsed(); err != nil {
 		return nil, err
 	}
 	done, capacity, err := s.writeItem(&in.writeInput, deleteChange(in.Key, cond))
@@ -182,17 +185,17 @@ func deleteItem(s *tableService, _ *wireRequest, in *keyInput) (any, error) {
 	return out, nil
 }
 
-func deleteChange(k item, cond condition) change {
+func deleteChange(k expr.Item, cond expr.Condition) change {
 	return change{
 		key:       func(t *table) (key, error) { return t.keyOf(k, true) },
 		condition: cond,
-		apply:     func(*table, item) (item, error) { return nil, nil },
+		apply:     func(*table, expr.Item) (expr.Item, error) { return nil, nil },
 	}
 }
 
-func updateItem(s *tableService, _ *wireRequest, in *keyInput) (any, error) {
+func updateItem(s *Service, _ *wire.Request, in *keyInput) (any, error) {
 	if in.Key == nil {
-		return nil, missing("key")
+		return nil, wire.Missing("key")
 	}
 	u, cond, err := in.update()
 	if err != nil {
@@ -209,75 +212,75 @@ func updateItem(s *tableService, _ *wireRequest, in *keyInput) (any, error) {
 	case "ALL_NEW":
 		out.Attributes = done.changed
 	case "UPDATED_OLD":
-		out.Attributes = u.touched().of(done.old)
+		out.Attributes = u.Touched().Of(done.old)
 	case "UPDATED_NEW":
-		out.Attributes = u.touched().of(done.changed)
+		out.Attributes = u.Touched().Of(done.changed)
 	}
 	return out, nil
 }
 
 // update reads the two expressions of an UpdateItem.
-func (in *keyInput) update() (*update, condition, error) {
+func (in *keyInput) update() (*expr.Update, expr.Condition, error) {
 	all := []string{"NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"}
 	cond, err := in.check(all, in.UpdateExpression != nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	u, err := in.expressions.update(in.UpdateExpression)
+	u, err := in.Placeholders.Update(in.UpdateExpression)
 	if err != nil {
 		return nil, nil, err
 	}
-	return u, cond, in.checkUsed()
+	return u, cond, in.CheckUsed()
 }
 
-func updateChange(k item, u *update, cond condition) change {
+func updateChange(k expr.Item, u *expr.Update, cond expr.Condition) change {
 	return change{
 		key: func(t *table) (key, error) {
-			for _, name := range u.attributes() {
+			for _, name := range u.Attributes() {
 				if t.isKey(name) {
-					return key{}, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", name)
+					return key{}, wire.Invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", name)
 				}
 			}
 			return t.keyOf(k, true)
 		},
 		condition: cond,
-		apply: func(t *table, old item) (item, error) {
-			if old == nil && u.removesOnly() {
+		apply: func(t *table, old expr.Item) (expr.Item, error) {
+			if old == nil && u.RemovesOnly() {
 				return nil, nil // there is nothing to take away from, and no item is made for that
 			}
 			if old == nil {
 				old = k
 			}
-			return u.apply(old)
+			return u.Apply(old)
 		},
 	}
 }
 
 type getItemInput struct {
 	legacy
-	expressions
+	expr.Placeholders
 	TableName              string
-	Key                    item
+	Key                    expr.Item
 	ConsistentRead         bool
 	ProjectionExpression   *string
 	ReturnConsumedCapacity string
 }
 
-func getItem(s *tableService, r *wireRequest, in *getItemInput) (any, error) {
+func getItem(s *Service, r *wire.Request, in *getItemInput) (any, error) {
 	if err := in.legacy.check(); err != nil {
 		return nil, err
 	}
 	if in.Key == nil {
-		return nil, missing("key")
+		return nil, wire.Missing("key")
 	}
-	if err := in.checkPlaceholders(in.ProjectionExpression != nil); err != nil {
+	if err := in.CheckPlaceholders(in.ProjectionExpression != nil); err != nil {
 		return nil, err
 	}
-	wanted, err := in.expressions.projection(in.ProjectionExpression)
+	wanted, err := in.Placeholders.Projection(in.ProjectionExpression)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.checkUsed(); err != nil {
+	if err := in.CheckUsed(); err != nil {
 		return nil, err
 	}
 	t, err := s.servingTable(in.TableName)
@@ -290,11 +293,11 @@ func getItem(s *tableService, r *wireRequest, in *getItemInput) (any, error) {
 	}
 	it := t.seenBy(r, in.ConsistentRead).get(k)
 	out := struct {
-		Item             *item             `json:",omitempty"`
+		Item             *expr.Item        `json:",omitempty"`
 		ConsumedCapacity *consumedCapacity `json:",omitempty"`
-	}{ConsumedCapacity: consumed(in.ReturnConsumedCapacity, t.name, readUnits(it.size(), in.ConsistentRead))}
+	}{ConsumedCapacity: consumed(in.ReturnConsumedCapacity, t.name, readUnits(it.Size(), in.ConsistentRead))}
 	if it != nil {
-		it = wanted.of(it)
+		it = wanted.Of(it)
 		out.Item = &it
 	}
 	return out, nil
@@ -321,8 +324,8 @@ func consumed(asked, table string, units float64) *consumedCapacity {
 }
 
 // writeUnits is one per KB of the larger of the items before and after.
-func writeUnits(old, changed item) float64 {
-	return max(1, math.Ceil(float64(max(old.size(), changed.size()))/1024))
+func writeUnits(old, changed expr.Item) float64 {
+	return max(1, math.Ceil(float64(max(old.Size(), changed.Size()))/1024))
 }
 
 // readUnits is one per 4 KB, half of it for an eventually consistent read.

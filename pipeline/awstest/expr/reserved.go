@@ -1,4 +1,4 @@
-package awstest
+package expr
 
 import "strings"
 
