@@ -1,8 +1,8 @@
 package awstest_test
 
-// knownFaults are the facts that an emulator is known to get wrong, with what it does instead. The sources
-// for what AWS does are its API reference and developer guides, and what ScyllaDB's, moto's and the
-// emulators' own tests have found out by asking it.
+// knownFaults are the facts that an emulator is known to get wrong, with what it does instead. The
+// sources for what AWS does are its API reference and developer guides, and what ScyllaDB's, moto's
+// and the emulators' own tests have found out by asking it.
 var knownFaults = map[string]map[string]string{
 	"kinesalite": {
 		"an ARN does for a name":                                                "there are no ARNs yet",

@@ -17,35 +17,42 @@ import (
 // Effect is what a fault does to a call.
 type Effect string
 
-// The effects. A call that several faults match suffers all the slow ones, one after the other, and the first
-// of the others; the rest leave it alone, and do not count it.
+// The effects. A call that several faults match suffers all the slow ones, one after the other, and
+// the first of the others; the rest leave it alone, and do not count it.
 const (
-	// Throttle answers with the operation's own throttling error; of a PutRecords it refuses the records.
+	// Throttle answers with the operation's own throttling error; of a PutRecords it refuses the
+	// records.
 	Throttle Effect = "throttle"
 	// Fail answers 500, and nothing has happened.
 	Fail Effect = "fail"
 	// FailAfter answers 500, but the call was carried out.
 	FailAfter Effect = "fail-after"
-	// Drop cuts the connection, and nothing has happened. (The handler panics with http.ErrAbortHandler, which
-	// net/http takes for that; who calls ServeHTTP himself must do the same.)
+	// Drop cuts the connection, and nothing has happened. (The handler panics with
+	// http.ErrAbortHandler, which net/http takes for that; who calls ServeHTTP himself must do the
+	// same.)
 	Drop Effect = "drop"
 	// DropAfter cuts the connection in place of an answer; the call was carried out.
 	DropAfter Effect = "drop-after"
-	// Slow waits for the fault's Delay and goes on. If the client gives up before, the call is over and nothing
-	// has happened. The other effects wait for their fault's Delay in the same way, all but Late.
+	// Slow waits for the fault's Delay and goes on. If the client gives up before, the call is over
+	// and nothing has happened. The other effects wait for their fault's Delay in the same way, all
+	// but Late.
 	Slow Effect = "slow"
-	// Late waits for the fault's Delay, carries the call out even if the client has given up meanwhile, and cuts
-	// the connection: the write that overtakes its own retry, or arrives when the lease is somebody else's.
+	// Late waits for the fault's Delay, carries the call out even if the client has given up
+	// meanwhile, and cuts the connection: the write that overtakes its own retry, or arrives when
+	// the lease is somebody else's.
 	Late Effect = "late"
-	// Hang answers nothing until the client gives up or the fault is removed, and then cuts the connection.
+	// Hang answers nothing until the client gives up or the fault is removed, and then cuts the
+	// connection.
 	Hang Effect = "hang"
-	// ExpireIterator answers GetRecords with ExpiredIteratorException. See also [Service.ExpireIterators].
+	// ExpireIterator answers GetRecords with ExpiredIteratorException. See also
+	// [Service.ExpireIterators].
 	ExpireIterator Effect = "expire-iterator"
-	// Empty answers GetRecords with no records, a MillisBehindLatest above 0 and a next iterator at the same
-	// place. AWS does that when a call has searched a part of the shard that holds nothing, and asks to call again.
+	// Empty answers GetRecords with no records, a MillisBehindLatest above 0 and a next iterator at
+	// the same place. AWS does that when a call has searched a part of the shard that holds
+	// nothing, and asks to call again.
 	Empty Effect = "empty"
-	// Stale answers GetItem and Scan without ConsistentRead as if the last write of each item had not
-	// happened yet, however long ago it was.
+	// Stale answers GetItem and Scan without ConsistentRead as if the last write of each item had
+	// not happened yet, however long ago it was.
 	Stale Effect = "stale"
 )
 
@@ -58,8 +65,8 @@ var only = map[Effect][]string{
 	Stale:          {"GetItem", "Scan"},
 }
 
-// Fault says which calls go wrong, and how. Empty fields match everything; so Fault{AccessKeyID: "worker-2",
-// Effect: Drop} cuts one worker off.
+// Fault says which calls go wrong, and how. Empty fields match everything; so Fault{AccessKeyID:
+// "worker-2", Effect: Drop} cuts one worker off.
 type Fault struct {
 	Service     string // "kinesis" or "dynamodb"
 	Operation   string // "GetRecords"
@@ -69,10 +76,12 @@ type Fault struct {
 
 	Effect Effect
 	Delay  time.Duration // before the effect
-	// Count is how many calls the fault hits before it removes itself; 0 is no limit. A throttled put of
-	// which only one shard's records are refused counts as one hit, even if none was for that shard.
+	// Count is how many calls the fault hits before it removes itself; 0 is no limit. A throttled
+	// put of which only one shard's records are refused counts as one hit, even if none was for
+	// that shard.
 	Count int
-	// Probability is that of a matching call to be hit; 0 is always. The dice are seeded: Options.Seed.
+	// Probability is that of a matching call to be hit; 0 is always. The dice are seeded:
+	// Options.Seed.
 	Probability float64
 }
 
@@ -148,8 +157,8 @@ type faultSet struct {
 	dice   *rand.Rand
 }
 
-// Inject puts a fault in force until its Count is used up or it is removed. It panics if the fault makes no
-// sense, like an unknown Effect.
+// Inject puts a fault in force until its Count is used up or it is removed. It panics if the fault
+// makes no sense, like an unknown Effect.
 func (s *Service) Inject(f Fault) *Injection {
 	in, err := s.faults.inject(f)
 	if err != nil {
@@ -214,8 +223,8 @@ func (in *Injection) Hits() int {
 	return in.hits
 }
 
-// match gives the faults that a call suffers, and counts them: every slow one and the first of the others. Those
-// behind that one are neither counted nor used up.
+// match gives the faults that a call suffers, and counts them: every slow one and the first of the
+// others. Those behind that one are neither counted nor used up.
 func (fs *faultSet) match(r *request) []*Injection {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -324,7 +333,8 @@ func discard(out any) {
 	}
 }
 
-// wait sleeps unless the client goes away or, if the fault is not one that removes itself, it is removed.
+// wait sleeps unless the client goes away or, if the fault is not one that removes itself, it is
+// removed.
 func wait(ctx context.Context, d time.Duration, removed <-chan struct{}, counted bool) bool {
 	if d == 0 {
 		return true

@@ -16,7 +16,8 @@ import (
 // maxRequest is more than any call may carry: 10 MiB of data in base64, with keys.
 const maxRequest = 24 << 20
 
-// readBody takes the whole request in; the connection is then free for net/http to notice that a client went away.
+// readBody takes the whole request in; the connection is then free for net/http to notice that a
+// client went away.
 func readBody(b *wire.Body, r *http.Request) error {
 	if r.Body == nil {
 		return nil
@@ -43,7 +44,8 @@ func readBody(b *wire.Body, r *http.Request) error {
 	return nil
 }
 
-// write sends an answer: a *wire.Body as it is (and released), nil as nothing, anything else as JSON.
+// write sends an answer: a *wire.Body as it is (and released), nil as nothing, anything else as
+// JSON.
 func (s *Service) write(w http.ResponseWriter, r *request, out any) {
 	switch out := out.(type) {
 	case nil:

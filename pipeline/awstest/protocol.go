@@ -8,7 +8,8 @@ import (
 
 // backend is one of the two services.
 type backend interface {
-	// Answer carries a call out. The answer is encoded as JSON, unless it is a *wire.Body already; nil has no members.
+	// Answer carries a call out. The answer is encoded as JSON, unless it is a *wire.Body already;
+	// nil has no members.
 	Answer(*wire.Request) (any, error)
 	// About reads out of a request what it is about.
 	About(request []byte) wire.Subject

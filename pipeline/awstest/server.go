@@ -22,8 +22,8 @@ type Server struct {
 	serving sync.WaitGroup // Serve, and the connections with the calls on them
 }
 
-// NewServer starts a server; the caller closes it. Like [httptest.NewServer] it panics when there is no port
-// to be had.
+// NewServer starts a server; the caller closes it. Like [httptest.NewServer] it panics when there
+// is no port to be had.
 func NewServer(opts Options) *Server {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,9 +53,9 @@ func (s *Server) Close() {
 	s.serving.Wait()
 }
 
-// AWSConfig is a configuration whose clients (kinesis.NewFromConfig, dynamodb.NewFromConfig) talk to this
-// server. The access key id is who they are: faults can be made to hit one identity alone, and calls are
-// counted by it. "test" if empty.
+// AWSConfig is a configuration whose clients (kinesis.NewFromConfig, dynamodb.NewFromConfig) talk
+// to this server. The access key id is who they are: faults can be made to hit one identity alone,
+// and calls are counted by it. "test" if empty.
 func (s *Server) AWSConfig(accessKeyID string) aws.Config {
 	return Config(s.URL, s.opts.Region, accessKeyID)
 }
@@ -75,10 +75,11 @@ func Config(url, region, accessKeyID string) aws.Config {
 	}
 }
 
-// steady sends requests whose body has no WriteTo. The SDK closes the body when the answer's header is there; net/http may
-// only then look whether the body has more than its length, and what smithy-go's closed body answers to WriteTo (io.EOF)
-// counts as a failed write, which drops the connection in the middle of the answer. To Read it answers io.EOF as well, where
-// that means the end. A server has to answer as fast as this one for it to show.
+// steady sends requests whose body has no WriteTo. The SDK closes the body when the answer's header
+// is there; net/http may only then look whether the body has more than its length, and what
+// smithy-go's closed body answers to WriteTo (io.EOF) counts as a failed write, which drops the
+// connection in the middle of the answer. To Read it answers io.EOF as well, where that means the
+// end. A server has to answer as fast as this one for it to show.
 type steady struct{ client aws.HTTPClient }
 
 // Do implements aws.HTTPClient.

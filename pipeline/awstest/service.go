@@ -13,8 +13,8 @@ import (
 	"rootwatch/pipeline/awstest/wire"
 )
 
-// Options says how a [Service] behaves. The zero value is a fast one in account 123456789012 and us-east-1
-// whose resources are ACTIVE at once and whose rates are not limited.
+// Options says how a [Service] behaves. The zero value is a fast one in account 123456789012 and
+// us-east-1 whose resources are ACTIVE at once and whose rates are not limited.
 type Options struct {
 	// Clock tells the time: of arrival, of expiry, of the trim horizon. time.Now if nil.
 	Clock func() time.Time
@@ -22,24 +22,26 @@ type Options struct {
 	IteratorLifetime time.Duration
 	// CreateDuration is how long a stream or table is CREATING, and DELETING.
 	CreateDuration time.Duration
-	// UpdateDuration is how long a stream is UPDATING before a split, a merge, a new shard count or a new
-	// retention takes effect.
+	// UpdateDuration is how long a stream is UPDATING before a split, a merge, a new shard count or
+	// a new retention takes effect.
 	UpdateDuration time.Duration
-	// Limits switches AWS's rates on: of a shard 5 GetRecords and 2 MB a second read, 1,000 records or 1 MB a
-	// second written; of a stream 10 calls of UpdateShardCount in 24 hours.
+	// Limits switches AWS's rates on: of a shard 5 GetRecords and 2 MB a second read, 1,000 records
+	// or 1 MB a second written; of a stream 10 calls of UpdateShardCount in 24 hours.
 	Limits bool
-	// TrimmedIterators lets GetShardIterator take AFTER_SEQUENCE_NUMBER with the number of a record that has
-	// been trimmed, which is an InvalidArgumentException otherwise. Consumers of AWS's Kinesis have reported it
-	// (harlow/kinesis-consumer#125): the answers are empty at first, with another iterator each and the whole
-	// retention in MillisBehindLatest. Here two are, then come the records from the trim horizon on.
+	// TrimmedIterators lets GetShardIterator take AFTER_SEQUENCE_NUMBER with the number of a record
+	// that has been trimmed, which is an InvalidArgumentException otherwise. Consumers of AWS's
+	// Kinesis have reported it (harlow/kinesis-consumer#125): the answers are empty at first, with
+	// another iterator each and the whole retention in MillisBehindLatest. Here two are, then come
+	// the records from the trim horizon on.
 	TrimmedIterators bool
-	// MaxStreamBytes bounds the memory that one stream takes; 0 is no bound. The oldest records of the
-	// largest shard are trimmed first, as if their retention had passed.
+	// MaxStreamBytes bounds the memory that one stream takes; 0 is no bound. The oldest records of
+	// the largest shard are trimmed first, as if their retention had passed.
 	MaxStreamBytes int64
 	// AccountID and Region are part of every ARN. "123456789012" and "us-east-1" if empty.
 	AccountID string
 	Region    string
-	// Admin opens /_rootwatch/ to [Admin]: faults and recorded calls, for a server in another process.
+	// Admin opens /_rootwatch/ to [Admin]: faults and recorded calls, for a server in another
+	// process.
 	Admin bool
 	// Seed is that of the dice for faults with a Probability.
 	Seed uint64
@@ -61,8 +63,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Service is a Kinesis and a DynamoDB in memory, behind one http.Handler. It has no goroutines of its own:
-// what takes time (creation, resharding, expiry) has happened when somebody looks. Safe for concurrent use.
+// Service is a Kinesis and a DynamoDB in memory, behind one http.Handler. It has no goroutines of
+// its own: what takes time (creation, resharding, expiry) has happened when somebody looks. Safe
+// for concurrent use.
 type Service struct {
 	opts    Options
 	streams *streams.Service
@@ -96,11 +99,12 @@ func New(opts Options) *Service {
 	return s
 }
 
-// ExpireIterators makes all shard iterators that were given out so far answer ExpiredIteratorException.
+// ExpireIterators makes all shard iterators that were given out so far answer
+// ExpiredIteratorException.
 func (s *Service) ExpireIterators() { s.streams.ExpireIterators() }
 
-// Trim makes the service forget all records that a stream holds now, as if their retention had passed; what
-// is put later is kept. It fails if there is no such stream.
+// Trim makes the service forget all records that a stream holds now, as if their retention had
+// passed; what is put later is kept. It fails if there is no such stream.
 func (s *Service) Trim(streamName string) error { return s.streams.Trim(streamName) }
 
 // request is one call on its way through the service.
@@ -125,7 +129,8 @@ func (r *request) subject() wire.Subject {
 	return *r.about
 }
 
-// ServeHTTP answers the calls of both services; which one is asked stands in the X-Amz-Target header.
+// ServeHTTP answers the calls of both services; which one is asked stands in the X-Amz-Target
+// header.
 func (s *Service) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if s.admin != nil && strings.HasPrefix(hr.URL.Path, adminPath) {
 		s.admin.ServeHTTP(w, hr)
@@ -165,7 +170,8 @@ func (s *Service) route(r *request, header string) {
 	}
 }
 
-// accessKeyID is the identity of the caller. The signature itself is not checked: this is a test server.
+// accessKeyID is the identity of the caller. The signature itself is not checked: this is a test
+// server.
 func accessKeyID(r *http.Request) string {
 	_, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	if !ok {

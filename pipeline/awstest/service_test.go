@@ -245,7 +245,8 @@ func TestCloseEndsCallsUnderWay(t *testing.T) {
 	}
 }
 
-// post makes a call that no SDK makes, and gives its status and answer. The body's length is not told in advance.
+// post makes a call that no SDK makes, and gives its status and answer. The body's length is not
+// told in advance.
 func (b *bench) post(target string, body io.Reader) (int, string) {
 	b.Helper()
 	req, err := http.NewRequest(http.MethodPost, b.srv.URL, io.MultiReader(body))

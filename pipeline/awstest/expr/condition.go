@@ -63,7 +63,8 @@ type comparison struct {
 	left, right operand
 }
 
-// test compares as DynamoDB does: what is not there, or of another kind, is unequal and has no order.
+// test compares as DynamoDB does: what is not there, or of another kind, is unequal and has no
+// order.
 func (c comparison) Test(it Item) bool {
 	a, okA := c.left.get(it)
 	b, okB := c.right.get(it)
@@ -131,8 +132,8 @@ func (c call) Test(it Item) bool {
 	return v.contains(arg)
 }
 
-// group is a condition in parentheses: it means what is inside. Only the parser knows it, to find a pair of
-// parentheses around a pair of parentheses, which AWS refuses.
+// group is a condition in parentheses: it means what is inside. Only the parser knows it, to find a
+// pair of parentheses around a pair of parentheses, which AWS refuses.
 type group struct{ Condition }
 
 func ungroup(c Condition) Condition {

@@ -55,11 +55,13 @@ func lex(s string) ([]token, error) {
 	return append(tokens, token{at: len(s)}), nil
 }
 
-// isLetter reports whether a name may begin with c: a name that begins with _ needs a #name in its place.
+// isLetter reports whether a name may begin with c: a name that begins with _ needs a #name in its
+// place.
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 
-// syntaxError says where an expression went wrong, as AWS does: the token and what stands around it.
+// syntaxError says where an expression went wrong, as AWS does: the token and what stands around
+// it.
 func syntaxError(s string, start, end int) error {
 	tok := s[start:end]
 	if start >= len(s) {

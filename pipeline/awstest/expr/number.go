@@ -8,8 +8,8 @@ import (
 	"rootwatch/pipeline/awstest/wire"
 )
 
-// number is a DynamoDB number: up to 38 significant digits, exact. digits has no trailing zeros, except 0
-// itself, whose exp is 0: so equal numbers are equal in both fields.
+// number is a DynamoDB number: up to 38 significant digits, exact. digits has no trailing zeros,
+// except 0 itself, whose exp is 0: so equal numbers are equal in both fields.
 type number struct {
 	digits *big.Int
 	exp    int // value = digits * 10^exp
@@ -106,7 +106,8 @@ func (n number) String() string {
 	return text
 }
 
-// size is the bytes that the number counts for: two digits a byte and one more, plus one if negative.
+// size is the bytes that the number counts for: two digits a byte and one more, plus one if
+// negative.
 func (n number) Size() int {
 	digits := len(new(big.Int).Abs(n.digits).String())
 	return (digits+1)/2 + 1 + max(-n.digits.Sign(), 0)

@@ -7,8 +7,8 @@ import (
 	"rootwatch/pipeline/awstest/wire"
 )
 
-// Placeholders is the part of a request that its expressions share: what #names and :values stand for, and
-// which of them have been used.
+// Placeholders is the part of a request that its expressions share: what #names and :values stand
+// for, and which of them have been used.
 type Placeholders struct {
 	ExpressionAttributeNames  map[string]string
 	ExpressionAttributeValues map[string]Value
@@ -16,8 +16,8 @@ type Placeholders struct {
 	usedNames, usedValues map[string]bool
 }
 
-// What AWS allows of one expression (developer guide, "Quotas": expression parameters). The size also keeps
-// the parser, which calls itself for every parenthesis, from running out of stack.
+// What AWS allows of one expression (developer guide, "Quotas": expression parameters). The size
+// also keeps the parser, which calls itself for every parenthesis, from running out of stack.
 const (
 	maxExpressionBytes = 4096
 	maxOperators       = 300 // functions count too
@@ -54,7 +54,8 @@ func parse[T any](e *Placeholders, what string, text *string, f func(*parser) (T
 	return out, nil
 }
 
-// Condition reads a ConditionExpression or a FilterExpression, whose parameter is called what; nil if there is none.
+// Condition reads a ConditionExpression or a FilterExpression, whose parameter is called what; nil
+// if there is none.
 func (e *Placeholders) Condition(what string, text *string) (Condition, error) {
 	return parse(e, what, text, (*parser).condition)
 }

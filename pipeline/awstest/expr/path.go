@@ -92,8 +92,8 @@ func (p path) get(it Item) (Value, bool) {
 
 var errPath = wire.Invalid("The document path provided in the update expression is invalid for update")
 
-// change gives an item in which f has replaced what the path leads to; a nil answer of f removes it. The
-// item itself stays as it was.
+// change gives an item in which f has replaced what the path leads to; a nil answer of f removes
+// it. The item itself stays as it was.
 func (p path) change(it Item, f func(old *Value) (*Value, error)) (Item, error) {
 	v, err := p.changeIn(Value{kind: "M", m: it}, f)
 	return v.m, err

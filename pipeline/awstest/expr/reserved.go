@@ -2,8 +2,8 @@ package expr
 
 import "strings"
 
-// reserved words may not stand in an expression: an attribute of such a name needs a #name. The list is in
-// the developer guide, "Reserved words in DynamoDB" (its misspellings too).
+// reserved words may not stand in an expression: an attribute of such a name needs a #name. The
+// list is in the developer guide, "Reserved words in DynamoDB" (its misspellings too).
 var reserved = wordSet(`
 	ABORT ABSOLUTE ACTION ADD AFTER AGENT AGGREGATE ALL ALLOCATE ALTER ANALYZE AND ANY ARCHIVE ARE ARRAY
 	AS ASC ASCII ASENSITIVE ASSERTION ASYMMETRIC AT ATOMIC ATTACH ATTRIBUTE AUTH AUTHORIZATION AUTHORIZE

@@ -134,8 +134,8 @@ func (u *Update) Apply(it Item) (Item, error) {
 	return it, nil
 }
 
-// order is the one in which actions are applied, so that every index means a place in the list as it was:
-// what appends to a list from its front on, and then what takes away from its end on.
+// order is the one in which actions are applied, so that every index means a place in the list as
+// it was: what appends to a list from its front on, and then what takes away from its end on.
 func (u *Update) order() []int {
 	var add, remove []int
 	for i, a := range u.actions {

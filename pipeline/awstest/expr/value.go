@@ -1,5 +1,5 @@
-// Package expr is DynamoDB's attribute values and the expressions about them: conditions and filters,
-// updates, projections, and the placeholders that they share. It knows no tables.
+// Package expr is DynamoDB's attribute values and the expressions about them: conditions and
+// filters, updates, projections, and the placeholders that they share. It knows no tables.
 package expr
 
 import (
@@ -14,8 +14,8 @@ import (
 	"rootwatch/pipeline/awstest/wire"
 )
 
-// Item is a DynamoDB item. Items and the values in them are never changed once they are stored or handed
-// out: an update makes new ones along the path it changes.
+// Item is a DynamoDB item. Items and the values in them are never changed once they are stored or
+// handed out: an update makes new ones along the path it changes.
 type Item map[string]Value
 
 // Value is an attribute value; kind says which of the fields holds it.

@@ -66,8 +66,8 @@ func getRecords(s *Service, r *wire.Request, in *getRecordsInput) (any, error) {
 	return p.encode(), nil
 }
 
-// fill takes the records at an iterator; they are written after the stream is unlocked. With a limit of 0 it
-// finds none, and the reader stays where it is.
+// fill takes the records at an iterator; they are written after the stream is unlocked. With a
+// limit of 0 it finds none, and the reader stays where it is.
 func (s *Service) fill(p *page, token, arn string, limit int) error {
 	it, ok := parseIterator(token)
 	if !ok {
@@ -131,7 +131,8 @@ func (s *Service) finish(p *page, st *stream, sh *shard, to int, now time.Time) 
 	p.next = s.iterator(st, sh, sh.first+uint64(to), 0, now)
 }
 
-// behind is the age in milliseconds of the record at an ordinal, or of the first after it; 0 if there is none.
+// behind is the age in milliseconds of the record at an ordinal, or of the first after it; 0 if
+// there is none.
 func (sh *shard) behind(ordinal uint64, now time.Time) int64 {
 	i := max(ordinal, sh.first) - sh.first
 	if i >= uint64(len(sh.records)) {
@@ -140,7 +141,7 @@ func (sh *shard) behind(ordinal uint64, now time.Time) int64 {
 	return max(now.UnixMilli()-sh.records[i].arrived, 0)
 }
 
-// checkIterator says whether an iterator is still good.
+// checkIterator refuses an iterator that has expired.
 func (s *Service) checkIterator(it iterator) error {
 	now, issued := s.opts.Clock(), time.UnixMilli(it.issued)
 	if it.generation == s.iterators.Load() && now.Sub(issued) <= s.opts.IteratorLifetime {

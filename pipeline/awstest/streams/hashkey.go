@@ -50,8 +50,8 @@ const hashKeyPattern = `0|([1-9]\d{0,38})`
 
 var hashKeyRegexp = regexp.MustCompile(`^(` + hashKeyPattern + `)$`)
 
-// checkHashKey refuses what AWS's pattern for a hash key does not match: that is another error than a number
-// that is too large. member is its name in the request.
+// checkHashKey refuses what AWS's pattern for a hash key does not match: that is another error than
+// a number that is too large. member is its name in the request.
 func checkHashKey(member, s string) error {
 	if hashKeyRegexp.MatchString(s) {
 		return nil

@@ -49,7 +49,8 @@ func parseIterator(token string) (iterator, bool) {
 	}, true
 }
 
-// ExpireIterators makes all shard iterators that were given out so far answer ExpiredIteratorException.
+// ExpireIterators makes all shard iterators that were given out so far answer
+// ExpiredIteratorException.
 func (s *Service) ExpireIterators() { s.iterators.Add(1) }
 
 // iterator gives out a position in a shard.
@@ -60,8 +61,8 @@ func (s *Service) iterator(st *stream, sh *shard, ordinal, blank uint64, now tim
 	}.token()
 }
 
-// blankAnswers is how many answers have no records after Options.TrimmedIterators has let one begin at records
-// that are gone. AWS has been seen to give hundreds.
+// blankAnswers is how many answers have no records after Options.TrimmedIterators has let one begin
+// at records that are gone. AWS has been seen to give hundreds.
 const blankAnswers = 2
 
 type getShardIteratorInput struct {
@@ -142,9 +143,9 @@ func wrongStart(kind, with string) *wire.Error {
 	return wire.Errorf("InvalidArgumentException", "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified %s and %s StartingSequenceNumber.", kind, with)
 }
 
-// ordinalOf is the position that a sequence number of this shard means. One whose record is trimmed is an
-// error (a consumer that starts there has lost data and must be told), unless Options.TrimmedIterators says
-// otherwise: then the position may be before the first record.
+// ordinalOf is the position that a sequence number of this shard means. One whose record is trimmed
+// is an error (a consumer that starts there has lost data and must be told), unless
+// Options.TrimmedIterators says otherwise: then the position may be before the first record.
 func (s *Service) ordinalOf(st *stream, sh *shard, number string, after bool) (uint64, error) {
 	q, ok := parseSequence(number)
 	if !ok {

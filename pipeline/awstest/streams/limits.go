@@ -23,8 +23,8 @@ type shardLimits struct {
 	gets, reads, puts, putBytes window
 }
 
-// window counts what happened since a second began. More than a second's worth at once (a 10 MB answer, a
-// 10 MiB record) makes it last longer: that much at the allowed rate.
+// window counts what happened since a second began. More than a second's worth at once (a 10 MB
+// answer, a 10 MiB record) makes it last longer: that much at the allowed rate.
 type window struct {
 	start time.Time
 	used  int

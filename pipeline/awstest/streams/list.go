@@ -171,7 +171,8 @@ func shardsPage(st *stream, shards []*shard, limit int, at shardsToken, now time
 	return out
 }
 
-// filtered gives the shards that a ShardFilter asks for, as the API reference of ListShards describes it.
+// filtered gives the shards that a ShardFilter asks for, as the API reference of ListShards
+// describes it.
 func (st *stream) filtered(f *shardFilter, now time.Time) ([]*shard, error) {
 	if f == nil {
 		return st.shards, nil

@@ -9,16 +9,16 @@ import (
 	"rootwatch/pipeline/awstest/wire"
 )
 
-// entry is one record of a PutRecord or PutRecords request. Data stays in base64: that is how GetRecords
-// answers too.
+// entry is one record of a PutRecord or PutRecords request. Data stays in base64: that is how
+// GetRecords answers too.
 type entry struct {
 	Data            *string
 	PartitionKey    *string
 	ExplicitHashKey *string
 }
 
-// dryRun asks whether a call would be allowed, without making it. This server has no permissions to check,
-// and must not make the call instead.
+// dryRun asks whether a call would be allowed, without making it. This server has no permissions to
+// check, and must not make the call instead.
 type dryRun struct{ DryRun bool }
 
 func (d dryRun) refuse() error {
@@ -81,8 +81,8 @@ func putRecord(s *Service, r *wire.Request, in *putRecordInput) (any, error) {
 	return res, nil
 }
 
-// putRecords stores what it can: an invalid record refuses the whole request, a throttled shard only its own
-// records.
+// putRecords stores what it can: an invalid record refuses the whole request, a throttled shard
+// only its own records.
 func putRecords(s *Service, r *wire.Request, in *putRecordsInput) (any, error) {
 	if err := in.refuse(); err != nil {
 		return nil, err

@@ -118,7 +118,8 @@ func mergeShards(s *Service, _ *wire.Request, in *mergeShardsInput) (any, error)
 	return nil, nil
 }
 
-// precedes reports whether b's keys begin where a's end. The end of the key space is not next to its beginning.
+// precedes reports whether b's keys begin where a's end. The end of the key space is not next to
+// its beginning.
 func precedes(a, b *shard) bool { return a.high != maxHashKey && a.high.next() == b.low }
 
 type updateShardCountInput struct {
@@ -164,9 +165,9 @@ func updateShardCount(s *Service, _ *wire.Request, in *updateShardCountInput) (a
 	}{st.name, st.arn, current, target}, nil
 }
 
-// rescale makes the open shards n equal ones by the only two things that can be done to a shard: it splits
-// at every new border that is not yet one, and merges what lies between two new borders. So shards that
-// live for a moment only, without a record, come to be, as they do on AWS.
+// rescale makes the open shards n equal ones by the only two things that can be done to a shard: it
+// splits at every new border that is not yet one, and merges what lies between two new borders. So
+// shards that live for a moment only, without a record, come to be, as they do on AWS.
 func (st *stream) rescale(n int, now time.Time) {
 	starts := uniformStarts(n)
 	borders := starts
@@ -195,8 +196,8 @@ func (st *stream) rescale(n int, now time.Time) {
 	}
 }
 
-// splitAt splits a shard at all of some borders, the middle one first: so a shard that becomes many has
-// few generations of children.
+// splitAt splits a shard at all of some borders, the middle one first: so a shard that becomes many
+// has few generations of children.
 func (st *stream) splitAt(sh *shard, borders []hashKey, now time.Time) {
 	if len(borders) == 0 {
 		return

@@ -5,14 +5,15 @@ import (
 	"strconv"
 )
 
-// sequence is what a Kinesis sequence number holds. The 56 digits are a number of 47 hexadecimal digits,
-// whose layout the kinesalite project has found out:
+// sequence is what a Kinesis sequence number holds. The 56 digits are a number of 47 hexadecimal
+// digits, whose layout the kinesalite project has found out:
 //
 //	2 | second of the shard's creation (9) | low digit of the shard's index (1) | ordinal (16) | 00 |
 //	second of arrival (9) | index of the shard (8) | 2
 //
-// So numbers grow within a shard, tell which shard of which stream they belong to, and a child's are above
-// all of its parents' as long as it was created in a later second: see [stream.nextCreation].
+// So numbers grow within a shard, tell which shard of which stream they belong to, and a child's
+// are above all of its parents' as long as it was created in a later second: see
+// [stream.nextCreation].
 type sequence struct {
 	created int64  // second in which the shard was created
 	index   int    // the shard's index in the stream

@@ -1,5 +1,6 @@
-// Package streams is the in-process Kinesis: streams, shards and their records, iterators, resharding,
-// retention and the rates of a shard. It knows no HTTP and no faults beyond those in a [wire.Request].
+// Package streams is the in-process Kinesis: streams, shards and their records, iterators,
+// resharding, retention and the rates of a shard. It knows no HTTP and no faults beyond those in a
+// [wire.Request].
 package streams
 
 import (

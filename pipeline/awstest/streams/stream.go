@@ -10,7 +10,8 @@ import (
 // retention is how long a record is kept: what a new stream has on AWS.
 const retention = 24 * time.Hour
 
-// stream is one data stream. What takes time is kept in pending and done when somebody looks (settle).
+// stream is one data stream. What takes time is kept in pending and done when somebody looks
+// (settle).
 type stream struct {
 	id      uint64 // tells streams of the same name apart
 	name    string
@@ -70,8 +71,8 @@ func (sh *shard) sequence(ordinal uint64, arrivedMillis int64) sequence {
 
 func shardID(index int) string { return fmt.Sprintf("shardId-%012d", index) }
 
-// nextCreation gives each generation of shards a later second than the one before, ahead of the clock if
-// need be: so that a child's sequence numbers are above its parents'.
+// nextCreation gives each generation of shards a later second than the one before, ahead of the
+// clock if need be: so that a child's sequence numbers are above its parents'.
 func (st *stream) nextCreation(now time.Time) int64 {
 	st.lastCreation = max(now.Unix(), st.lastCreation+1, 1)
 	return st.lastCreation
@@ -107,7 +108,8 @@ func (st *stream) closeShard(sh *shard, now time.Time) {
 	st.open = slices.Delete(st.open, i, i+1)
 }
 
-// shardFor finds the open shard that a hash key belongs to. Open shards cover the key space without gaps.
+// shardFor finds the open shard that a hash key belongs to. Open shards cover the key space without
+// gaps.
 func (st *stream) shardFor(k hashKey) *shard {
 	lo, hi := 0, len(st.open)-1
 	for lo < hi {
@@ -144,7 +146,8 @@ func (st *stream) status(now time.Time) string {
 	return "ACTIVE"
 }
 
-// settle does what time has brought about: a reshard that has finished, records whose retention has passed.
+// settle does what time has brought about: a reshard that has finished, records whose retention has
+// passed.
 func (st *stream) settle(now time.Time) {
 	if st.pending != nil && !now.Before(st.pendingAt) {
 		st.pending(now)

@@ -90,8 +90,8 @@ func (s *Service) activeStream(name, arn string) (*stream, time.Time, error) {
 	return st, now, nil
 }
 
-// servingStream is lockStream for putting and reading records: while a stream is CREATING or DELETING there
-// is nothing to be found.
+// servingStream is lockStream for putting and reading records: while a stream is CREATING or
+// DELETING there is nothing to be found.
 func (s *Service) servingStream(name, arn string) (*stream, time.Time, error) {
 	st, now, err := s.lockStream(name, arn)
 	if err != nil {

@@ -52,8 +52,8 @@ func (sh *shard) ordinalAt(t time.Time) uint64 {
 	return sh.first + uint64(i)
 }
 
-// Trim makes the service forget all records that a stream holds now, as if their retention had passed; what
-// is put later is kept. It fails if there is no such stream.
+// Trim makes the service forget all records that a stream holds now, as if their retention had
+// passed; what is put later is kept. It fails if there is no such stream.
 func (s *Service) Trim(streamName string) error {
 	st, _, err := s.lockStream(streamName, "")
 	if err != nil {

@@ -95,7 +95,8 @@ type prepared struct {
 	old, changed expr.Item
 }
 
-// prepare finds out what a change leaves of its item, or why it may not be made. The table is locked.
+// prepare finds out what a change leaves of its item, or why it may not be made. The table is
+// locked.
 func (t *table) prepare(in *writeInput, c change) (p prepared, err error) {
 	if p.key, err = c.key(t); err != nil {
 		return p, err

@@ -1,5 +1,6 @@
-// Package tables is the in-process DynamoDB: tables with their items, time to live, and the operations on
-// them. What conditions, updates and projections mean is the business of package expr.
+// Package tables is the in-process DynamoDB: tables with their items, time to live, and the
+// operations on them. What conditions, updates and projections mean is the business of package
+// expr.
 package tables
 
 import (

@@ -10,7 +10,8 @@ import (
 	"rootwatch/pipeline/awstest/wire"
 )
 
-// table holds its items in the order of a Scan: by a hash of the partition key, then by the sort key.
+// table holds its items in the order of a Scan: by a hash of the partition key, then by the sort
+// key.
 type table struct {
 	id       uint64
 	name     string
@@ -160,7 +161,8 @@ func (t *table) keep(old row) {
 	t.before = slices.Insert(t.before, i, old)
 }
 
-// seenBy is the table as a read shows it: as it was before if the read need not be consistent and a fault says so.
+// seenBy is the table as a read shows it: as it was before if the read need not be consistent and a
+// fault says so.
 func (t *table) seenBy(r *wire.Request, consistent bool) *table {
 	if consistent || !r.Stale {
 		return t

@@ -155,7 +155,8 @@ type describedThroughput struct {
 	NumberOfDecreasesToday int64
 }
 
-// describe says what is true now; AWS brings ItemCount and TableSizeBytes up to date every six hours only.
+// describe says what is true now; AWS brings ItemCount and TableSizeBytes up to date every six
+// hours only.
 func (t *table) describe(now time.Time) tableDescription {
 	d := tableDescription{
 		TableName: t.name, TableArn: t.arn, TableId: fmt.Sprintf("00000000-0000-4000-8000-%012x", t.id), TableStatus: t.status(now),

@@ -59,11 +59,12 @@ func describeTimeToLive(s *Service, _ *wire.Request, in *tableInput) (any, error
 	return struct{ TimeToLiveDescription description }{d}, nil
 }
 
-// expiryDelay is how long an expired item stays to be read. AWS promises "within a few days" and no sooner:
-// whoever reads must look at the time himself.
+// expiryDelay is how long an expired item stays to be read. AWS promises "within a few days" and no
+// sooner: whoever reads must look at the time himself.
 const expiryDelay = 48 * time.Hour
 
-// maxExpiry is how old a time to live may be to be believed: AWS ignores what is over five years old.
+// maxExpiry is how old a time to live may be to be believed: AWS ignores what is over five years
+// old.
 const maxExpiry = 5 * 365 * 24 * time.Hour
 
 // expiryInterval is how often a table is searched for them.

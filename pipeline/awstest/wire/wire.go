@@ -1,5 +1,6 @@
-// Package wire is what the in-process Kinesis and DynamoDB have in common: a request as they get it, errors
-// with AWS's names, the checks and messages that both protocols use, and buffers for large answers.
+// Package wire is what the in-process Kinesis and DynamoDB have in common: a request as they get
+// it, errors with AWS's names, the checks and messages that both protocols use, and buffers for
+// large answers.
 package wire
 
 import (
@@ -78,7 +79,8 @@ func Decode(b []byte, in any) error {
 	return Errorf("SerializationException", "%v", err)
 }
 
-// Seconds is a time as both services write it: seconds since 1970 with milliseconds behind the point.
+// Seconds is a time as both services write it: seconds since 1970 with milliseconds behind the
+// point.
 type Seconds time.Time
 
 // MarshalJSON writes seconds with three digits behind the point.
@@ -121,8 +123,8 @@ func PageSize(asked *int, member string, unsaid, highest int) (int, error) {
 	return *asked, nil
 }
 
-// Unsupported refuses a call that gives one of some parameters; the first by name, so that the answer is always the
-// same.
+// Unsupported refuses a call that gives one of some parameters; the first by name, so that the
+// answer is always the same.
 func Unsupported(parameters map[string]json.RawMessage) error {
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		if v := parameters[name]; v != nil && string(v) != "null" {
