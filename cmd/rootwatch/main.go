@@ -15,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
+
+	"rootwatch/pipeline/review"
 )
 
 // Exit codes, besides 0. A flag or a setting that cannot be right ends the program before it touches anything.
@@ -119,7 +121,7 @@ func exitCode(err error, stderr io.Writer) int {
 	switch err {
 	case nil:
 		return 0
-	case errUnexplained:
+	case review.ErrUnexplained:
 		return exitUnexplained
 	}
 	fmt.Fprintf(stderr, "rootwatch: %v\n", err)
