@@ -101,10 +101,10 @@ func (f *webFlags) handler(gatherer prometheus.Gatherer, ready func() error) (ht
 func (s *webServer) serve() error {
 	no := false
 	err := web.ServeMultiple(s.listeners, s.http, &web.FlagConfig{WebListenAddresses: &s.flags.addresses, WebSystemdSocket: &no, WebConfigFile: &s.flags.configFile}, s.log)
-	if errors.Is(err, http.ErrServerClosed) {
+	if err == nil || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return err
+	return fmt.Errorf("web server: %w", err)
 }
 
 // close lets scrapes in progress finish, for a second.
