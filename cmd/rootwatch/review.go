@@ -45,7 +45,8 @@ func newReviewCommand(app *kingpin.Application) command {
 
 func (f *reviewFlags) register(cmd *kingpin.CmdClause) {
 	setting(cmd, "output", "table (the default on a terminal), json (the default elsewhere; one object a line for each root call, in the order of the files) or markdown (to attach to a ticket).", &f.output, outputAuto, "one of table, json, markdown", outputFormat)
-	// What chooses calls is said on the command line alone: a stray variable would narrow the answer without a word.
+	// What chooses calls is said on the command line alone: a stray variable would narrow the
+	// answer without a word.
 	cmd.Flag("explain", "Show one root call: the fields that were weighed, what each says, and why the verdict follows.").NoEnvar().PlaceHolder("EVENT_ID").StringVar(&f.explain)
 	cmd.Flag("exit-code", "End with exit code 3 when an unexplained root call was found.").NoEnvar().BoolVar(&f.exitCode)
 	timeFlag(cmd, "since", "Only root calls from this time on: RFC 3339, or a day (UTC). Folders of a trail's layout (AWSLogs/…/yyyy/mm/dd) that end more than a day before are not read.", &f.since, dayBegins)
@@ -117,8 +118,9 @@ func (f *reviewFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	return r.Run(ctx)
 }
 
-// loneDash stands for the argument "-" while the command line is parsed: kingpin makes an empty one of it, and an empty one is
-// what a shell makes of a variable that is not set. No argument can hold a NUL.
+// loneDash stands for the argument "-" while the command line is parsed: kingpin makes an empty one
+// of it, and an empty one is what a shell makes of a variable that is not set. No argument can hold
+// a NUL.
 const loneDash = "\x00"
 
 // keepDashes puts loneDash in the place of "-".
@@ -153,7 +155,8 @@ func terminal(w io.Writer) (fd int, ok bool) {
 	return fd, term.IsTerminal(fd)
 }
 
-// screenOf is what w can show: colours on a terminal, unless NO_COLOR is set to anything (https://no-color.org).
+// screenOf is what w can show: colours on a terminal, unless NO_COLOR is set to anything
+// (https://no-color.org).
 func screenOf(w io.Writer) report.Screen {
 	fd, ok := terminal(w)
 	if !ok {

@@ -40,8 +40,8 @@ func (f *runFlags) watch(ctx context.Context, awsConfig aws.Config, log *slog.Lo
 	return runActors(ctx, w, server)
 }
 
-// runActors runs the worker and its web server. The first that ends stops the other, and its error counts.
-// When ctx ends, that is the worker: the web server answers until the last batch is done.
+// runActors runs the worker and its web server. The first that ends stops the other, and its error
+// counts. When ctx ends, that is the worker: the web server answers until the last batch is done.
 func runActors(ctx context.Context, w *worker, server *webServer) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -118,8 +118,8 @@ const (
 	refreshLedger   = time.Minute
 )
 
-// prepare makes the stream and the ledger ready, and shows what the ledger knows before the first record is
-// read.
+// prepare makes the stream and the ledger ready, and shows what the ledger knows before the first
+// record is read.
 func (w *worker) prepare(ctx context.Context) error {
 	if err := findCredentials(ctx, w.aws); err != nil {
 		return err

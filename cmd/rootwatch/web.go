@@ -44,8 +44,8 @@ func (f *webFlags) checkConfig() error {
 	return nil
 }
 
-// listen checks the web configuration and binds the addresses, so that a wrong one ends the program before the stream is
-// touched.
+// listen checks the web configuration and binds the addresses, so that a wrong one ends the program
+// before the stream is touched.
 func (f *webFlags) listen(gatherer prometheus.Gatherer, ready func() error, log *slog.Logger) (*webServer, error) {
 	if err := f.checkConfig(); err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
-// Package coverage is what a review has read and what it has left out, so that an answer never passes
-// for more than it is. The source of files (package archive) fills a [Summary] in, package review
-// decides on it, and package report writes it in sentences.
+// Package coverage is what a review has read and what it has left out, so that an answer never
+// passes for more than it is. The source of files (package archive) fills a [Summary] in, package
+// review decides on it, and package report writes it in sentences.
 package coverage
 
 import (
@@ -43,7 +43,8 @@ func (p Problem) String() string {
 	return p.File + ": " + p.Reason
 }
 
-// OtherFiles are the files that hold something else than CloudTrail's log: standard input is no file.
+// OtherFiles are the files that hold something else than CloudTrail's log: standard input is no
+// file.
 func (s *Summary) OtherFiles() (paths []string) {
 	for _, p := range s.NotCloudTrail {
 		if p.File != Stdin {

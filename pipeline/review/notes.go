@@ -9,7 +9,8 @@ import (
 	"rootwatch/pipeline/coverage"
 )
 
-// maxLeftOut is how many files of each kind that are left out are named: a home folder has thousands.
+// maxLeftOut is how many files of each kind that are left out are named: a home folder has
+// thousands.
 const maxLeftOut = 20
 
 // leftOut names what is not judged and is no error.

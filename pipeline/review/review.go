@@ -1,7 +1,7 @@
-// Package review is one review of log files from the question to the answer: it has package archive read
-// them, the pipeline judge the root calls in them and package report show those that were asked for. It
-// decides what is said beside the report, and how a review ends: with an answer, with one that is not
-// complete, or with none.
+// Package review is one review of log files from the question to the answer: it has package archive
+// read them, the pipeline judge the root calls in them and package report show those that were
+// asked for. It decides what is said beside the report, and how a review ends: with an answer, with
+// one that is not complete, or with none.
 package review
 
 import (
@@ -29,7 +29,8 @@ type Config struct {
 	Explain string
 	// TrustedSources are sources of EventBridge events that are believed, besides AWS's own.
 	TrustedSources []string
-	// RefuseUnexplained makes a complete review with an unexplained root call end with ErrUnexplained.
+	// RefuseUnexplained makes a complete review with an unexplained root call end with
+	// ErrUnexplained.
 	RefuseUnexplained bool
 
 	// Out takes the report in a Format; Screen is for tables.
@@ -41,8 +42,8 @@ type Config struct {
 	ShowProgress bool
 }
 
-// ErrUnexplained is how a review ends that was asked to refuse unexplained root calls: it is complete, and
-// there are some.
+// ErrUnexplained is how a review ends that was asked to refuse unexplained root calls: it is
+// complete, and there are some.
 var ErrUnexplained = errors.New("an unexplained root call was found")
 
 // Review is one review. It is for one Run.
@@ -84,9 +85,9 @@ func New(cfg Config) (*Review, error) {
 	return r, nil
 }
 
-// Run reads, judges and shows, until all is read or ctx ends. nil is a complete answer. What could not be
-// read or judged is an error, the rest is shown all the same; it comes before ErrUnexplained, because an
-// answer that is not complete is none.
+// Run reads, judges and shows, until all is read or ctx ends. nil is a complete answer. What could
+// not be read or judged is an error, the rest is shown all the same; it comes before
+// ErrUnexplained, because an answer that is not complete is none.
 func (r *Review) Run(ctx context.Context) error {
 	read, err := r.read(ctx)
 	if err != nil && r.report.Failed() == nil {
@@ -117,8 +118,8 @@ func (r *Review) read(ctx context.Context) (coverage.Summary, error) {
 	return r.source.Summary(), err
 }
 
-// interrupted ends a review that was not finished. A table or a document of a part would pass for the whole;
-// lines of JSON are written already, and are ended.
+// interrupted ends a review that was not finished. A table or a document of a part would pass for
+// the whole; lines of JSON are written already, and are ended.
 func (r *Review) interrupted(err error, read coverage.Summary) error {
 	if r.cfg.Format != report.JSONFormat || r.cfg.Explain != "" {
 		_ = notJudged(r.cfg.Notes, read)
