@@ -101,7 +101,7 @@ func (s *Service) fill(p *page, token, arn string, limit int) error {
 	from := int(max(it.ordinal, sh.first) - sh.first) // what was trimmed meanwhile is passed over, as AWS does
 	size := p.take(sh.records[min(from, len(sh.records)):], limit)
 	if s.opts.Limits {
-		sh.limits.got(now, size)
+		sh.limits.got(size)
 	}
 	s.finish(p, st, sh, from+len(p.records), now)
 	return nil

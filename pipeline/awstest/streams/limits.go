@@ -49,7 +49,7 @@ func (l *shardLimits) get(now time.Time) bool {
 }
 
 // got counts what the call has read.
-func (l *shardLimits) got(now time.Time, bytes int) { l.reads.used += bytes }
+func (l *shardLimits) got(bytes int) { l.reads.used += bytes }
 
 // put reports whether a record may be written, and counts it. A record above a second's rate is let
 // through when nothing else was written.
