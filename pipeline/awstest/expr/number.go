@@ -112,14 +112,3 @@ func (n number) Size() int {
 	digits := len(new(big.Int).Abs(n.digits).String())
 	return (digits+1)/2 + 1 + max(-n.digits.Sign(), 0)
 }
-
-// Whole is a number without its fraction, if it is one that int64 can hold.
-func (v Value) Whole() (int64, bool) {
-	if v.kind != "N" || v.n.exp > maxDigits {
-		return 0, false
-	}
-	exp := min(v.n.exp, 0)
-	whole := v.n.scaled(exp)
-	whole.Div(whole, new(big.Int).Exp(ten, big.NewInt(int64(-exp)), nil))
-	return whole.Int64(), whole.IsInt64()
-}

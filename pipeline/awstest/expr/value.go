@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -308,4 +309,15 @@ func (v Value) contains(o Value) bool {
 		return slices.ContainsFunc(v.list, o.equal)
 	}
 	return false
+}
+
+// Whole is a number without its fraction, if it is one that int64 can hold.
+func (v Value) Whole() (int64, bool) {
+	if v.kind != "N" || v.n.exp > maxDigits {
+		return 0, false
+	}
+	exp := min(v.n.exp, 0)
+	whole := v.n.scaled(exp)
+	whole.Div(whole, new(big.Int).Exp(ten, big.NewInt(int64(-exp)), nil))
+	return whole.Int64(), whole.IsInt64()
 }

@@ -1,9 +1,6 @@
 package streams
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // AWS's rates of one shard (Kinesis Data Streams quotas).
 const (
@@ -15,8 +12,6 @@ const (
 
 // rescalesPerDay is how often UpdateShardCount may be called on a stream in 24 hours.
 const rescalesPerDay = 10
-
-const throttled = "ProvisionedThroughputExceededException"
 
 // shardLimits is what one shard has served lately.
 type shardLimits struct {
@@ -63,8 +58,4 @@ func (l *shardLimits) put(now time.Time, bytes int) bool {
 	l.puts.used++
 	l.putBytes.used += bytes
 	return true
-}
-
-func (s *Service) rateExceeded(st *stream, sh *shard) string {
-	return fmt.Sprintf("Rate exceeded for shard %s in stream %s under account %s.", sh.id, st.name, s.opts.AccountID)
 }

@@ -17,17 +17,6 @@ type entry struct {
 	ExplicitHashKey *string
 }
 
-// dryRun asks whether a call would be allowed, without making it. This server has no permissions to
-// check, and must not make the call instead.
-type dryRun struct{ DryRun bool }
-
-func (d dryRun) refuse() error {
-	if d.DryRun {
-		return wire.Errorf("InvalidArgumentException", "DryRun is not supported by this server")
-	}
-	return nil
-}
-
 type putRecordInput struct {
 	dryRun
 	StreamName, StreamARN string

@@ -4,9 +4,8 @@
 package streams
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"slices"
+	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,55 +42,122 @@ func New(opts Options) *Service {
 	return &Service{opts: opts, byName: map[string]*stream{}}
 }
 
-var operations = wire.Operations[*Service]{
-	"CreateStream":          wire.Typed(createStream),
-	"DeleteStream":          wire.Typed(deleteStream),
-	"DescribeStream":        wire.Typed(describeStream),
-	"DescribeStreamSummary": wire.Typed(describeStreamSummary),
-	"ListStreams":           wire.Typed(listStreams),
-	"ListShards":            wire.Typed(listShards),
-	"PutRecord":             wire.Typed(putRecord),
-	"PutRecords":            wire.Typed(putRecords),
-	"GetShardIterator":      wire.Typed(getShardIterator),
-	"GetRecords":            wire.Typed(getRecords),
-	"SplitShard":            wire.Typed(splitShard),
-	"MergeShards":           wire.Typed(mergeShards),
-	"UpdateShardCount":      wire.Typed(updateShardCount),
+var streamNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+
+func (s *Service) streamARN(name string) string {
+	return "arn:aws:kinesis:" + s.opts.Region + ":" + s.opts.AccountID + ":stream/" + name
 }
 
-// Answer carries a call out.
-func (s *Service) Answer(r *wire.Request) (any, error) { return operations.Answer(s, r) }
-
-// shardOperations are those whose throttling is a shard's; the others' is the account's.
-var shardOperations = []string{"PutRecord", "PutRecords", "GetRecords", "GetShardIterator"}
-
-// Throttled is the error that AWS documents for too many calls of an operation.
-func (s *Service) Throttled(operation string) error {
-	if slices.Contains(shardOperations, operation) {
-		return wire.Errorf(throttled, "Rate exceeded.")
-	}
-	return wire.Errorf("LimitExceededException", "Rate exceeded.")
+func (s *Service) streamNotFound(name string) *wire.Error {
+	return wire.Errorf("ResourceNotFoundException", "Stream %s under account %s not found.", name, s.opts.AccountID)
 }
 
-// About reads out of a request which stream and shards it is about.
-func (s *Service) About(request []byte) wire.Subject {
-	var in struct {
-		StreamName, StreamARN                            string
-		ShardId, ShardIterator, NextToken                string
-		ShardToSplit, ShardToMerge, AdjacentShardToMerge string
+// streamName is the name that a request means by its StreamName, its StreamARN or both.
+func (s *Service) streamName(name, arn string) (string, error) {
+	if arn == "" {
+		if name == "" {
+			return "", wire.Errorf("InvalidArgumentException", "Either StreamName or StreamARN must be specified.")
+		}
+		if !streamNamePattern.MatchString(name) {
+			return "", wire.Invalid("1 validation error detected: Value '%s' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+", name)
+		}
+		return name, nil
 	}
-	// A request that cannot be read is about nothing: it will be refused soon.
-	_ = json.Unmarshal(request, &in)
-	a := wire.Subject{
-		Names:  []string{in.StreamName, in.StreamARN[strings.LastIndex(in.StreamARN, "/")+1:]},
-		Shards: []string{in.ShardId, in.ShardToSplit, in.ShardToMerge, in.AdjacentShardToMerge},
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || parts[2] != "kinesis" || !strings.HasPrefix(parts[5], "stream/") {
+		return "", wire.Invalid("1 validation error detected: Value '%s' at 'streamARN' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+", arn)
 	}
-	if it, ok := parseIterator(in.ShardIterator); ok {
-		a.Names, a.Shards = append(a.Names, it.name), append(a.Shards, shardID(it.shard))
+	fromARN := strings.TrimPrefix(parts[5], "stream/")
+	if name != "" && name != fromARN {
+		return "", wire.Errorf("InvalidArgumentException", "StreamName %s and StreamARN %s do not name the same stream.", name, arn)
 	}
-	var token shardsToken
-	if b, err := base64.StdEncoding.DecodeString(in.NextToken); err == nil && json.Unmarshal(b, &token) == nil {
-		a.Names = append(a.Names, token.Name)
+	if parts[3] != s.opts.Region || parts[4] != s.opts.AccountID {
+		return "", wire.Errorf("ResourceNotFoundException", "Stream %s under account %s not found.", fromARN, parts[4])
 	}
-	return a
+	return fromARN, nil
+}
+
+// lockStream finds a stream in whatever status, settled. The caller unlocks it.
+func (s *Service) lockStream(name, arn string) (*stream, time.Time, error) {
+	name, err := s.streamName(name, arn)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	now := s.opts.Clock()
+	s.mu.Lock()
+	st := s.byName[name]
+	s.mu.Unlock()
+	if st == nil {
+		return nil, now, s.streamNotFound(name)
+	}
+	st.mu.Lock()
+	if !st.deletedAt.IsZero() && !now.Before(st.deletedAt) {
+		st.mu.Unlock()
+		s.forget(st)
+		return nil, now, s.streamNotFound(name)
+	}
+	st.settle(now)
+	return st, now, nil
+}
+
+// forget takes a deleted stream out, unless another of its name has taken its place.
+func (s *Service) forget(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byName[st.name] == st {
+		delete(s.byName, st.name)
+	}
+}
+
+// activeStream is lockStream for calls that AWS allows on an ACTIVE stream only.
+func (s *Service) activeStream(name, arn string) (*stream, time.Time, error) {
+	st, now, err := s.lockStream(name, arn)
+	if err != nil {
+		return nil, now, err
+	}
+	if status := st.status(now); status != "ACTIVE" {
+		st.mu.Unlock()
+		return nil, now, wire.Errorf("ResourceInUseException", "Stream %s under account %s not ACTIVE, instead in state %s", st.name, s.opts.AccountID, status)
+	}
+	return st, now, nil
+}
+
+// servingStream is lockStream for putting and reading records: while a stream is CREATING or
+// DELETING there is nothing to be found.
+func (s *Service) servingStream(name, arn string) (*stream, time.Time, error) {
+	st, now, err := s.lockStream(name, arn)
+	if err != nil {
+		return nil, now, err
+	}
+	if status := st.status(now); status != "ACTIVE" && status != "UPDATING" {
+		st.mu.Unlock()
+		return nil, now, s.streamNotFound(st.name)
+	}
+	return st, now, nil
+}
+
+// later does f at once, or when the stream's UPDATING has ended.
+func (s *Service) later(st *stream, now time.Time, f func(now time.Time)) {
+	if s.opts.UpdateDuration == 0 {
+		f(now)
+		return
+	}
+	st.pending, st.pendingAt = f, now.Add(s.opts.UpdateDuration)
+}
+
+const throttled = "ProvisionedThroughputExceededException"
+
+func (s *Service) rateExceeded(st *stream, sh *shard) string {
+	return fmt.Sprintf("Rate exceeded for shard %s in stream %s under account %s.", sh.id, st.name, s.opts.AccountID)
+}
+
+// dryRun asks whether a call would be allowed, without making it. This server has no permissions to
+// check, and must not make the call instead.
+type dryRun struct{ DryRun bool }
+
+func (d dryRun) refuse() error {
+	if d.DryRun {
+		return wire.Errorf("InvalidArgumentException", "DryRun is not supported by this server")
+	}
+	return nil
 }

@@ -145,22 +145,3 @@ func (st *stream) status(now time.Time) string {
 	}
 	return "ACTIVE"
 }
-
-// settle does what time has brought about: a reshard that has finished, records whose retention has
-// passed.
-func (st *stream) settle(now time.Time) {
-	if st.pending != nil && !now.Before(st.pendingAt) {
-		st.pending(now)
-		st.pending = nil
-	}
-	st.trimByAge(now)
-}
-
-// later does f at once, or when the stream's UPDATING has ended.
-func (s *Service) later(st *stream, now time.Time, f func(now time.Time)) {
-	if s.opts.UpdateDuration == 0 {
-		f(now)
-		return
-	}
-	st.pending, st.pendingAt = f, now.Add(s.opts.UpdateDuration)
-}

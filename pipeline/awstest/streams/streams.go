@@ -2,107 +2,11 @@ package streams
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"rootwatch/pipeline/awstest/wire"
 )
-
-var streamNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
-
-func (s *Service) streamARN(name string) string {
-	return "arn:aws:kinesis:" + s.opts.Region + ":" + s.opts.AccountID + ":stream/" + name
-}
-
-func (s *Service) streamNotFound(name string) *wire.Error {
-	return wire.Errorf("ResourceNotFoundException", "Stream %s under account %s not found.", name, s.opts.AccountID)
-}
-
-// streamName is the name that a request means by its StreamName, its StreamARN or both.
-func (s *Service) streamName(name, arn string) (string, error) {
-	if arn == "" {
-		if name == "" {
-			return "", wire.Errorf("InvalidArgumentException", "Either StreamName or StreamARN must be specified.")
-		}
-		if !streamNamePattern.MatchString(name) {
-			return "", wire.Invalid("1 validation error detected: Value '%s' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+", name)
-		}
-		return name, nil
-	}
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || parts[2] != "kinesis" || !strings.HasPrefix(parts[5], "stream/") {
-		return "", wire.Invalid("1 validation error detected: Value '%s' at 'streamARN' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+", arn)
-	}
-	fromARN := strings.TrimPrefix(parts[5], "stream/")
-	if name != "" && name != fromARN {
-		return "", wire.Errorf("InvalidArgumentException", "StreamName %s and StreamARN %s do not name the same stream.", name, arn)
-	}
-	if parts[3] != s.opts.Region || parts[4] != s.opts.AccountID {
-		return "", wire.Errorf("ResourceNotFoundException", "Stream %s under account %s not found.", fromARN, parts[4])
-	}
-	return fromARN, nil
-}
-
-// lockStream finds a stream in whatever status, settled. The caller unlocks it.
-func (s *Service) lockStream(name, arn string) (*stream, time.Time, error) {
-	name, err := s.streamName(name, arn)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	now := s.opts.Clock()
-	s.mu.Lock()
-	st := s.byName[name]
-	s.mu.Unlock()
-	if st == nil {
-		return nil, now, s.streamNotFound(name)
-	}
-	st.mu.Lock()
-	if !st.deletedAt.IsZero() && !now.Before(st.deletedAt) {
-		st.mu.Unlock()
-		s.forget(st)
-		return nil, now, s.streamNotFound(name)
-	}
-	st.settle(now)
-	return st, now, nil
-}
-
-// forget takes a deleted stream out, unless another of its name has taken its place.
-func (s *Service) forget(st *stream) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.byName[st.name] == st {
-		delete(s.byName, st.name)
-	}
-}
-
-// activeStream is lockStream for calls that AWS allows on an ACTIVE stream only.
-func (s *Service) activeStream(name, arn string) (*stream, time.Time, error) {
-	st, now, err := s.lockStream(name, arn)
-	if err != nil {
-		return nil, now, err
-	}
-	if status := st.status(now); status != "ACTIVE" {
-		st.mu.Unlock()
-		return nil, now, wire.Errorf("ResourceInUseException", "Stream %s under account %s not ACTIVE, instead in state %s", st.name, s.opts.AccountID, status)
-	}
-	return st, now, nil
-}
-
-// servingStream is lockStream for putting and reading records: while a stream is CREATING or
-// DELETING there is nothing to be found.
-func (s *Service) servingStream(name, arn string) (*stream, time.Time, error) {
-	st, now, err := s.lockStream(name, arn)
-	if err != nil {
-		return nil, now, err
-	}
-	if status := st.status(now); status != "ACTIVE" && status != "UPDATING" {
-		st.mu.Unlock()
-		return nil, now, s.streamNotFound(st.name)
-	}
-	return st, now, nil
-}
 
 type streamMode struct {
 	StreamMode string
@@ -319,4 +223,18 @@ func describeStreamSummary(s *Service, _ *wire.Request, in *streamInput) (any, e
 		sum.OpenShardCount = len(st.open)
 	}
 	return struct{ StreamDescriptionSummary summary }{sum}, nil
+}
+
+// Trim makes the service forget all records that a stream holds now, as if their retention had
+// passed; what is put later is kept. It fails if there is no such stream.
+func (s *Service) Trim(streamName string) error {
+	st, _, err := s.lockStream(streamName, "")
+	if err != nil {
+		return err
+	}
+	defer st.mu.Unlock()
+	for _, sh := range st.shards {
+		st.trim(sh, sh.next())
+	}
+	return nil
 }

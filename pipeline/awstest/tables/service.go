@@ -4,8 +4,7 @@
 package tables
 
 import (
-	"encoding/json"
-	"slices"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -34,45 +33,51 @@ func New(opts Options) *Service {
 	return &Service{opts: opts, byName: map[string]*table{}}
 }
 
-var operations = wire.Operations[*Service]{
-	"CreateTable":        wire.Typed(createTable),
-	"DescribeTable":      wire.Typed(describeTable),
-	"DeleteTable":        wire.Typed(deleteTable),
-	"ListTables":         wire.Typed(listTables),
-	"UpdateTimeToLive":   wire.Typed(updateTimeToLive),
-	"DescribeTimeToLive": wire.Typed(describeTimeToLive),
-	"PutItem":            wire.Typed(putItem),
-	"GetItem":            wire.Typed(getItem),
-	"UpdateItem":         wire.Typed(updateItem),
-	"DeleteItem":         wire.Typed(deleteItem),
-	"Scan":               wire.Typed(scan),
-}
-
-// Answer carries a call out.
-func (s *Service) Answer(r *wire.Request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return operations.Answer(s, r)
-}
-
-// itemOperations are those whose throttling is a table's.
-var itemOperations = []string{"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Scan"}
-
-// Throttled is the error that AWS documents for too many calls of an operation.
-func (s *Service) Throttled(operation string) error {
-	if slices.Contains(itemOperations, operation) {
-		return wire.Errorf("ProvisionedThroughputExceededException", "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.")
+// findTable finds a table in whatever status.
+func (s *Service) findTable(name string) (*table, time.Time, error) {
+	name, err := s.tableName(name)
+	if err != nil {
+		return nil, time.Time{}, err
 	}
-	return wire.Errorf("ThrottlingException", "Rate of requests exceeds the allowed throughput.")
+	now := s.opts.Clock()
+	t := s.byName[name]
+	if t == nil || t.goneAt(now) {
+		delete(s.byName, name)
+		return nil, now, wire.Errorf("ResourceNotFoundException", "Requested resource not found: Table: %s not found", name)
+	}
+	t.expire(now)
+	return t, now, nil
 }
 
-// About reads out of a request which table it is about.
-func (s *Service) About(request []byte) wire.Subject {
-	var in struct {
-		TableName      string
-		ConsistentRead bool
+// servingTable is findTable for items: they can be had while the table is ACTIVE only.
+func (s *Service) servingTable(name string) (*table, error) {
+	name, err := s.tableName(name)
+	if err != nil {
+		return nil, err
 	}
-	// A request that cannot be read is about nothing: it will be refused soon.
-	_ = json.Unmarshal(request, &in)
-	return wire.Subject{Names: []string{in.TableName[strings.LastIndex(in.TableName, "/")+1:]}, Consistent: in.ConsistentRead}
+	t, now, err := s.findTable(name)
+	if err != nil || t.status(now) != "ACTIVE" {
+		return nil, wire.Errorf("ResourceNotFoundException", "Requested resource not found")
+	}
+	return t, nil
+}
+
+var tableNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
+
+// tableName is the name that a request means by a name or an ARN.
+func (s *Service) tableName(name string) (string, error) {
+	if name == "" {
+		return "", wire.Missing("tableName")
+	}
+	if prefix := s.tableARN(""); strings.HasPrefix(name, prefix) {
+		name = strings.TrimPrefix(name, prefix)
+	}
+	if !tableNamePattern.MatchString(name) {
+		return "", wire.Invalid("Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'")
+	}
+	return name, nil
+}
+
+func (s *Service) tableARN(name string) string {
+	return "arn:aws:dynamodb:" + s.opts.Region + ":" + s.opts.AccountID + ":table/" + name
 }

@@ -187,31 +187,43 @@ func (t *table) goneAt(now time.Time) bool {
 	return !t.deletedAt.IsZero() && !now.Before(t.deletedAt)
 }
 
-// findTable finds a table in whatever status.
-func (s *Service) findTable(name string) (*table, time.Time, error) {
-	name, err := s.tableName(name)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	now := s.opts.Clock()
-	t := s.byName[name]
-	if t == nil || t.goneAt(now) {
-		delete(s.byName, name)
-		return nil, now, wire.Errorf("ResourceNotFoundException", "Requested resource not found: Table: %s not found", name)
-	}
-	t.expire(now)
-	return t, now, nil
+// timeToLive is a table's TimeToLiveSpecification.
+type timeToLive struct {
+	AttributeName string
+	Enabled       bool
 }
 
-// servingTable is findTable for items: they can be had while the table is ACTIVE only.
-func (s *Service) servingTable(name string) (*table, error) {
-	name, err := s.tableName(name)
-	if err != nil {
-		return nil, err
+// expiryDelay is how long an expired item stays to be read. AWS promises "within a few days" and no
+// sooner: whoever reads must look at the time himself.
+const expiryDelay = 48 * time.Hour
+
+// maxExpiry is how old a time to live may be to be believed: AWS ignores what is over five years
+// old.
+const maxExpiry = 5 * 365 * 24 * time.Hour
+
+// expiryInterval is how often a table is searched for them.
+const expiryInterval = time.Minute
+
+// expire removes the items whose time to live ended expiryDelay ago.
+func (t *table) expire(now time.Time) {
+	if !t.ttl.Enabled || now.Before(t.nextExpiry) {
+		return
 	}
-	t, now, err := s.findTable(name)
-	if err != nil || t.status(now) != "ACTIVE" {
-		return nil, wire.Errorf("ResourceNotFoundException", "Requested resource not found")
-	}
-	return t, nil
+	t.nextExpiry = now.Add(expiryInterval)
+	t.rows = slices.DeleteFunc(t.rows, func(r row) bool {
+		gone := t.hasExpired(r.item, now)
+		if gone {
+			t.keep(r)
+			t.bytes -= int64(r.bytes)
+		}
+		return gone
+	})
 }
+
+func (t *table) hasExpired(it expr.Item, now time.Time) bool {
+	expires, ok := it[t.ttl.AttributeName].Whole()
+	age := now.Unix() - expires
+	return ok && age > int64(expiryDelay/time.Second) && age < int64(maxExpiry/time.Second)
+}
+
+type throughput struct{ ReadCapacityUnits, WriteCapacityUnits int64 }

@@ -3,9 +3,7 @@ package tables
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"rootwatch/pipeline/awstest/wire"
@@ -14,8 +12,6 @@ import (
 type attributeDefinition struct{ AttributeName, AttributeType string }
 
 type keyElement struct{ AttributeName, KeyType string }
-
-type throughput struct{ ReadCapacityUnits, WriteCapacityUnits int64 }
 
 type createTableInput struct {
 	TableName                 string
@@ -39,26 +35,6 @@ func (in *createTableInput) refuse() error {
 		"WarmThroughput": in.WarmThroughput, "GlobalTableSourceArn": in.GlobalTableSourceArn,
 		"GlobalTableSettingsReplicationMode": in.GlobalTableSettingsReplicationMode,
 	})
-}
-
-var tableNamePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
-
-// tableName is the name that a request means by a name or an ARN.
-func (s *Service) tableName(name string) (string, error) {
-	if name == "" {
-		return "", wire.Missing("tableName")
-	}
-	if prefix := s.tableARN(""); strings.HasPrefix(name, prefix) {
-		name = strings.TrimPrefix(name, prefix)
-	}
-	if !tableNamePattern.MatchString(name) {
-		return "", wire.Invalid("Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'")
-	}
-	return name, nil
-}
-
-func (s *Service) tableARN(name string) string {
-	return "arn:aws:dynamodb:" + s.opts.Region + ":" + s.opts.AccountID + ":table/" + name
 }
 
 func createTable(s *Service, _ *wire.Request, in *createTableInput) (any, error) {

@@ -1,18 +1,6 @@
 package tables
 
-import (
-	"slices"
-	"time"
-
-	"rootwatch/pipeline/awstest/expr"
-	"rootwatch/pipeline/awstest/wire"
-)
-
-// timeToLive is a table's TimeToLiveSpecification.
-type timeToLive struct {
-	AttributeName string
-	Enabled       bool
-}
+import "rootwatch/pipeline/awstest/wire"
 
 type updateTimeToLiveInput struct {
 	TableName               string
@@ -57,37 +45,4 @@ func describeTimeToLive(s *Service, _ *wire.Request, in *tableInput) (any, error
 		d = description{t.ttl.AttributeName, "ENABLED"}
 	}
 	return struct{ TimeToLiveDescription description }{d}, nil
-}
-
-// expiryDelay is how long an expired item stays to be read. AWS promises "within a few days" and no
-// sooner: whoever reads must look at the time himself.
-const expiryDelay = 48 * time.Hour
-
-// maxExpiry is how old a time to live may be to be believed: AWS ignores what is over five years
-// old.
-const maxExpiry = 5 * 365 * 24 * time.Hour
-
-// expiryInterval is how often a table is searched for them.
-const expiryInterval = time.Minute
-
-// expire removes the items whose time to live ended expiryDelay ago.
-func (t *table) expire(now time.Time) {
-	if !t.ttl.Enabled || now.Before(t.nextExpiry) {
-		return
-	}
-	t.nextExpiry = now.Add(expiryInterval)
-	t.rows = slices.DeleteFunc(t.rows, func(r row) bool {
-		gone := t.hasExpired(r.item, now)
-		if gone {
-			t.keep(r)
-			t.bytes -= int64(r.bytes)
-		}
-		return gone
-	})
-}
-
-func (t *table) hasExpired(it expr.Item, now time.Time) bool {
-	expires, ok := it[t.ttl.AttributeName].Whole()
-	age := now.Unix() - expires
-	return ok && age > int64(expiryDelay/time.Second) && age < int64(maxExpiry/time.Second)
 }

@@ -52,16 +52,12 @@ func (sh *shard) ordinalAt(t time.Time) uint64 {
 	return sh.first + uint64(i)
 }
 
-// Trim makes the service forget all records that a stream holds now, as if their retention had
-// passed; what is put later is kept. It fails if there is no such stream.
-func (s *Service) Trim(streamName string) error {
-	st, _, err := s.lockStream(streamName, "")
-	if err != nil {
-		return err
+// settle does what time has brought about: a reshard that has finished, records whose retention has
+// passed.
+func (st *stream) settle(now time.Time) {
+	if st.pending != nil && !now.Before(st.pendingAt) {
+		st.pending(now)
+		st.pending = nil
 	}
-	defer st.mu.Unlock()
-	for _, sh := range st.shards {
-		st.trim(sh, sh.next())
-	}
-	return nil
+	st.trimByAge(now)
 }
