@@ -12,9 +12,6 @@ import (
 	"strings"
 )
 
-// adminPath is where Options.Admin opens a Service to [Admin].
-const adminPath = "/_rootwatch/"
-
 // injected is a fault in force, over HTTP.
 type injected struct {
 	ID    uint64 `json:"id"`

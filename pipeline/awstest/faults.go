@@ -157,23 +157,6 @@ type faultSet struct {
 	dice   *rand.Rand
 }
 
-// Inject puts a fault in force until its Count is used up or it is removed. It panics if the fault
-// makes no sense, like an unknown Effect.
-func (s *Service) Inject(f Fault) *Injection {
-	in, err := s.faults.inject(f)
-	if err != nil {
-		panic("awstest: " + err.Error())
-	}
-	return in
-}
-
-// ClearFaults removes all faults.
-func (s *Service) ClearFaults() {
-	for _, in := range s.faults.list() {
-		in.Remove()
-	}
-}
-
 func (fs *faultSet) inject(f Fault) (*Injection, error) {
 	if err := f.check(); err != nil {
 		return nil, err
@@ -274,14 +257,14 @@ func (r *request) isPut() bool {
 // cut ends the connection without an answer: that is what net/http does with this panic.
 func cut() { panic(http.ErrAbortHandler) }
 
-// answerWithFaults carries a call out, or does not, as the faults in force say.
-func (s *Service) answerWithFaults(r *request) (any, error) {
+// answer has a call carried out, or not, as the faults in force say. running ends with the server.
+func (fs *faultSet) answer(r *request, running context.Context) (any, error) {
 	var effect Effect
 	var in *Injection
-	for _, hit := range s.faults.match(r) {
+	for _, hit := range fs.match(r) {
 		ctx := r.ctx
 		if hit.fault.Effect == Late {
-			ctx = s.running // what is late is on its way, whatever becomes of its client
+			ctx = running // what is late is on its way, whatever becomes of its client
 		}
 		if !wait(ctx, hit.fault.Delay, hit.removed, hit.fault.Count > 0) {
 			cut()

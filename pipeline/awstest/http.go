@@ -46,25 +46,25 @@ func readBody(b *wire.Body, r *http.Request) error {
 
 // write sends an answer: a *wire.Body as it is (and released), nil as nothing, anything else as
 // JSON.
-func (s *Service) write(w http.ResponseWriter, r *request, out any) {
+func write(w http.ResponseWriter, r *request, out any) {
 	switch out := out.(type) {
 	case nil:
-		s.send(w, r, http.StatusOK, []byte(r.protocol.nothing))
+		send(w, r, http.StatusOK, []byte(r.protocol.nothing))
 	case *wire.Body:
 		defer out.Release()
-		s.send(w, r, http.StatusOK, out.B)
+		send(w, r, http.StatusOK, out.B)
 	default:
 		b, err := json.Marshal(out)
 		if err != nil {
-			s.writeError(w, r, fmt.Errorf("encoding the answer to %s: %w", r.action(), err))
+			writeError(w, r, fmt.Errorf("encoding the answer to %s: %w", r.action(), err))
 			return
 		}
-		s.send(w, r, http.StatusOK, b)
+		send(w, r, http.StatusOK, b)
 	}
 }
 
 // writeError sends err as AWS would; one without a name of AWS's is a bug of this package: a 500.
-func (s *Service) writeError(w http.ResponseWriter, r *request, err error) {
+func writeError(w http.ResponseWriter, r *request, err error) {
 	var e *wire.Error
 	if !errors.As(err, &e) {
 		e = &wire.Error{Status: http.StatusInternalServerError, Code: "InternalFailure", Message: err.Error()}
@@ -75,14 +75,14 @@ func (s *Service) writeError(w http.ResponseWriter, r *request, err error) {
 	if err != nil { // strings and attribute values always encode
 		panic(err)
 	}
-	s.send(w, r, e.Status, b)
+	send(w, r, e.Status, b)
 }
 
-func (s *Service) send(w http.ResponseWriter, r *request, status int, b []byte) {
+func send(w http.ResponseWriter, r *request, status int, b []byte) {
 	h := w.Header()
 	h.Set("Content-Type", r.protocol.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
-	h.Set("X-Amzn-Requestid", fmt.Sprintf("%08x-0000-4000-8000-%012x", s.requests.Add(1), len(b)))
+	h.Set("X-Amzn-Requestid", fmt.Sprintf("%08x-0000-4000-8000-%012x", r.id, len(b)))
 	if r.protocol.checksum {
 		h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(b)), 10))
 	}

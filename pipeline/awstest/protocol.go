@@ -56,3 +56,6 @@ func dynamodbErrorType(code string) string {
 func (p *protocol) fail() error {
 	return &wire.Error{Status: http.StatusInternalServerError, Code: p.failure, Message: "Internal service failure."}
 }
+
+// adminPath is where Options.Admin opens a Service to [Admin].
+const adminPath = "/_rootwatch/"

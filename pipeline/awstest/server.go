@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"rootwatch/pipeline/awstest/streams"
+	"rootwatch/pipeline/awstest/tables"
 )
 
 // Server is a Service that listens on a port of 127.0.0.1.
@@ -20,6 +24,25 @@ type Server struct {
 
 	http    *http.Server
 	serving sync.WaitGroup // Serve, and the connections with the calls on them
+}
+
+// New gives a service without streams and tables.
+func New(opts Options) *Service {
+	opts = opts.withDefaults()
+	s := &Service{
+		opts: opts,
+		streams: streams.New(streams.Options{
+			Clock: opts.Clock, IteratorLifetime: opts.IteratorLifetime, CreateDuration: opts.CreateDuration, UpdateDuration: opts.UpdateDuration,
+			Limits: opts.Limits, TrimmedIterators: opts.TrimmedIterators, MaxStreamBytes: opts.MaxStreamBytes, AccountID: opts.AccountID, Region: opts.Region,
+		}),
+		tables: tables.New(tables.Options{Clock: opts.Clock, CreateDuration: opts.CreateDuration, AccountID: opts.AccountID, Region: opts.Region}),
+	}
+	s.running, s.stop = context.WithCancel(context.Background())
+	s.faults.dice = rand.New(rand.NewPCG(opts.Seed, 0))
+	if opts.Admin {
+		s.admin = s.adminMux()
+	}
+	return s
 }
 
 // NewServer starts a server; the caller closes it. Like [httptest.NewServer] it panics when there
