@@ -28,17 +28,6 @@ const (
 	exitUnexplained = 3 // `review --exit-code`
 )
 
-// command is one of the program's commands: its flags are registered by the time run is called.
-type command struct {
-	*kingpin.CmdClause
-	run func(ctx context.Context, stdout, stderr io.Writer) error
-}
-
-// usageError says that the command line or the environment is wrong.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 func init() {
 	kingpin.EnableFileExpansion = false // a file may be called @x; nothing in this program reads arguments from one
 	if version.Version == "" {          // not stamped by the linker; the revision comes from Go's own build information
