@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -73,8 +74,10 @@ func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	service := awstest.New(awstest.Options{MaxStreamBytes: 256 << 20, Admin: f.serverOnly})
 	server := &http.Server{Handler: service, ReadHeaderTimeout: 10 * time.Second}
+	var serving sync.WaitGroup
+	defer serving.Wait()
 	defer server.Close()
-	go server.Serve(listener) //nolint:errcheck // it ends with Close
+	serving.Go(func() { server.Serve(listener) }) //nolint:errcheck // it ends with Close
 	endpoint := "http://" + listener.Addr().String()
 	awsConfig := awstest.Config(endpoint, "us-east-1", "demo")
 	client := awskinesis.NewFromConfig(service.Direct("demo")) // what it sends is held against what is counted

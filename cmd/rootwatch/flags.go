@@ -17,8 +17,8 @@ import (
 	"rootwatch/pipeline/dynamo"
 )
 
-// value is a flag whose errors name the flag and its variable, and say what would be right: kingpin's own tell only what
-// strconv said, and not of which flag.
+// value is a flag whose errors name the flag and its variable, and say what would be right:
+// kingpin's own tell only what strconv said, and not of which flag.
 type value[T any] struct {
 	flag     string
 	variable bool // it has one
@@ -62,7 +62,8 @@ func variableOf(flag string) string {
 	return "ROOTWATCH_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(flag))
 }
 
-// fromVariable says whether a flag's value is from its variable: a flag on the command line goes before.
+// fromVariable reports whether a flag's value is from its variable: a flag on the command line goes
+// before.
 func fromVariable(flag string) bool {
 	given := slices.ContainsFunc(os.Args, func(arg string) bool { return arg == "--"+flag || strings.HasPrefix(arg, "--"+flag+"=") })
 	return os.Getenv(variableOf(flag)) != "" && !given

@@ -16,7 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// newHealthcheckCommand is for the container's own health check: the image has no shell and no curl.
+// newHealthcheckCommand is for the container's own health check: the image has no shell and no
+// curl.
 func newHealthcheckCommand(app *kingpin.Application) command {
 	cmd := app.Command("healthcheck", "Ask the worker on this host whether it is alive: exit 0 if it is, else 1. Takes run's web flags and their variables.")
 	f := &webFlags{}
@@ -65,9 +66,9 @@ func (f *webFlags) url(path string) (string, error) {
 	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port)) + path, nil
 }
 
-// askHealth accepts 200, and 401: with basic authentication on, the refusal proves that the worker answers. So does its wish
-// to see a client certificate. The server's certificate is not checked: this is the worker's own host, and the certificate is
-// for the name that Prometheus uses.
+// askHealth accepts 200, and 401: with basic authentication on, the refusal proves that the worker
+// answers. So does its wish to see a client certificate. The server's certificate is not checked:
+// this is the worker's own host, and the certificate is for the name that Prometheus uses.
 func askHealth(ctx context.Context, url string, stdout io.Writer) error {
 	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

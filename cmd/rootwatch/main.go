@@ -1,5 +1,6 @@
-// Command rootwatch answers "somebody used our AWS root credentials: should I be concerned?": it reads CloudTrail events
-// from Kinesis, judges every root call and exports the counts. This package parses flags and wires the parts.
+// Command rootwatch answers "somebody used our AWS root credentials: should I be concerned?": it
+// reads CloudTrail events from Kinesis, judges every root call and exports the counts. This package
+// parses flags and wires the parts.
 package main
 
 import (
@@ -15,25 +16,17 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
+
+	"rootwatch/pipeline/review"
 )
 
-// Exit codes, besides 0. A flag or a setting that cannot be right ends the program before it touches anything.
+// Exit codes, besides 0. A flag or a setting that cannot be right ends the program before it
+// touches anything.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitUnexplained = 3 // `review --exit-code`
 )
-
-// command is one of the program's commands: its flags are registered by the time run is called.
-type command struct {
-	*kingpin.CmdClause
-	run func(ctx context.Context, stdout, stderr io.Writer) error
-}
-
-// usageError says that the command line or the environment is wrong.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
 
 func init() {
 	kingpin.EnableFileExpansion = false // a file may be called @x; nothing in this program reads arguments from one
@@ -88,7 +81,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	return exitUsage
 }
 
-// usageCode is the exit code for a wrong command line. A container's health check knows 0 and 1 alone: Docker reserves 2.
+// usageCode is the exit code for a wrong command line. A container's health check knows 0 and 1
+// alone: Docker reserves 2.
 func usageCode(args []string) int {
 	if i := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") }); i >= 0 && args[i] == "healthcheck" {
 		return exitFailed
@@ -96,8 +90,9 @@ func usageCode(args []string) int {
 	return exitUsage
 }
 
-// exitAfter ends the process when ctx has ended and so long has passed since, whatever hangs: a write to a standard error that
-// nobody reads cannot be interrupted. The deadline ends with a call of the function that it returns.
+// exitAfter ends the process when ctx has ended and so long has passed since, whatever hangs: a
+// write to a standard error that nobody reads cannot be interrupted. The deadline ends with a call
+// of the function that it returns.
 func exitAfter(ctx context.Context, d time.Duration) (stop func()) {
 	over := make(chan struct{})
 	unhook := context.AfterFunc(ctx, func() {
@@ -119,7 +114,7 @@ func exitCode(err error, stderr io.Writer) int {
 	switch err {
 	case nil:
 		return 0
-	case errUnexplained:
+	case review.ErrUnexplained:
 		return exitUnexplained
 	}
 	fmt.Fprintf(stderr, "rootwatch: %v\n", err)

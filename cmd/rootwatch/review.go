@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -16,10 +14,10 @@ import (
 	"golang.org/x/term"
 
 	"rootwatch/classify"
-	"rootwatch/classify/plain"
-	"rootwatch/pipeline"
 	"rootwatch/pipeline/archive"
+	"rootwatch/pipeline/coverage"
 	"rootwatch/pipeline/report"
+	"rootwatch/pipeline/review"
 )
 
 // reviewFlags are the flags of `rootwatch review`.
@@ -47,7 +45,8 @@ func newReviewCommand(app *kingpin.Application) command {
 
 func (f *reviewFlags) register(cmd *kingpin.CmdClause) {
 	setting(cmd, "output", "table (the default on a terminal), json (the default elsewhere; one object a line for each root call, in the order of the files) or markdown (to attach to a ticket).", &f.output, outputAuto, "one of table, json, markdown", outputFormat)
-	// What chooses calls is said on the command line alone: a stray variable would narrow the answer without a word.
+	// What chooses calls is said on the command line alone: a stray variable would narrow the
+	// answer without a word.
 	cmd.Flag("explain", "Show one root call: the fields that were weighed, what each says, and why the verdict follows.").NoEnvar().PlaceHolder("EVENT_ID").StringVar(&f.explain)
 	cmd.Flag("exit-code", "End with exit code 3 when an unexplained root call was found.").NoEnvar().BoolVar(&f.exitCode)
 	timeFlag(cmd, "since", "Only root calls from this time on: RFC 3339, or a day (UTC). Folders of a trail's layout (AWSLogs/…/yyyy/mm/dd) that end more than a day before are not read.", &f.since, dayBegins)
@@ -102,141 +101,37 @@ func (f *reviewFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := f.check(); err != nil {
 		return usageError{err}
 	}
-	selection := archive.Selection{Since: f.since, Until: f.until, Accounts: f.accounts, Regions: f.regions}
 	for i, p := range f.paths {
 		if p == loneDash {
-			f.paths[i] = archive.Stdin
+			f.paths[i] = coverage.Stdin
 		}
 	}
-	source, err := archive.New(archive.Config{Paths: f.paths, Stdin: f.stdin, Selection: selection, Seek: f.explain})
-	if err != nil {
-		return usageError{err}
-	}
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	shown := report.New(report.Config{
-		Format: f.format(stdout), Explain: f.explain, Wants: selection.Wants,
-		Out: stdout, Notes: stderr, Screen: screenOf(stdout), Stop: stop,
-	})
-	ledger, err := pipeline.NewMemoryLedger(reviewDedup)
-	if err != nil {
-		return err
-	}
-	line, err := pipeline.New(pipeline.Config{
-		Sinks: []pipeline.Sink{shown}, TrustedSources: f.trustedSources, Ledger: ledger, Copy: shown.Copy, InOrder: true,
-		MaxEvents: math.MaxInt,                                                                         // the source bounds what it hands over by its size
-		Logger:    slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError})), // what is broken is told at the end
+	_, onTerminal := terminal(stderr)
+	r, err := review.New(review.Config{
+		Paths: f.paths, Stdin: f.stdin, Explain: f.explain, TrustedSources: f.trustedSources, RefuseUnexplained: f.exitCode,
+		Selection: archive.Selection{Since: f.since, Until: f.until, Accounts: f.accounts, Regions: f.regions},
+		Out:       stdout, Format: f.format(stdout), Screen: screenOf(stdout), Notes: stderr, ShowProgress: onTerminal,
 	})
 	if err != nil {
 		return usageError{err}
 	}
-	progress := func() {}
-	if _, ok := terminal(stderr); ok {
-		progress = report.ShowProgress(ctx, stderr, source).Stop
-	}
-	err = line.Run(reading, source)
-	progress()
-	summary := source.Summary()
-	if err != nil && shown.Failed() == nil {
-		return f.interrupted(err, shown, summary, stdout, stderr)
-	}
-	if err := shown.Show(totals(summary)); err != nil {
-		return errors.Join(err, problems(summary, stderr))
-	}
-	leftOut(summary, stderr)
-	if err := problems(summary, stderr); err != nil {
-		return err
-	}
-	if f.exitCode && shown.Unexplained() > 0 {
-		return errUnexplained
-	}
-	return nil
+	return r.Run(ctx)
 }
 
-// interrupted ends a review that was not finished. A table or a document of a part would pass for the whole; lines of JSON are
-// written already, and are ended.
-func (f *reviewFlags) interrupted(err error, shown *report.Report, summary archive.Summary, stdout, stderr io.Writer) error {
-	if f.format(stdout) != report.JSONFormat || f.explain != "" {
-		_ = problems(summary, stderr)
-		return fmt.Errorf("interrupted, and nothing is shown: %w", err)
-	}
-	sum := totals(summary)
-	sum.Interrupted = true
-	failed := shown.Show(sum)
-	_ = problems(summary, stderr)
-	return errors.Join(fmt.Errorf("interrupted, the output is incomplete: %w", err), failed)
-}
-
-// loneDash stands for the argument "-" while the command line is parsed: kingpin makes an empty one of it, and an empty one is
-// what a shell makes of a variable that is not set. No argument can hold a NUL.
+// loneDash stands for the argument "-" while the command line is parsed: kingpin makes an empty one
+// of it, and an empty one is what a shell makes of a variable that is not set. No argument can hold
+// a NUL.
 const loneDash = "\x00"
 
 // keepDashes puts loneDash in the place of "-".
 func keepDashes(args []string) []string {
 	kept := slices.Clone(args)
 	for i, arg := range kept {
-		if arg == archive.Stdin {
+		if arg == coverage.Stdin {
 			kept[i] = loneDash
 		}
 	}
 	return kept
-}
-
-// reviewDedup is how many root calls are remembered to recognise copies in other files.
-const reviewDedup = 1_000_000
-
-// errUnexplained asks for exit code 3: no error, but an answer for scripts.
-var errUnexplained = errors.New("an unexplained root call was found")
-
-// totals is the source's summary as the report shows it.
-func totals(s archive.Summary) report.Totals {
-	t := report.Totals{
-		Files: s.Files, Events: s.Events, Digests: s.Digests, FoldersSkipped: s.FoldersSkipped, DigestFolders: s.DigestFolders, NotFiles: len(s.NotFiles),
-		Broken: len(s.Problems), Sought: s.Sought,
-	}
-	for _, p := range s.NotCloudTrail {
-		if p.File != archive.Stdin {
-			t.NotCloudTrail = append(t.NotCloudTrail, p.File)
-		}
-	}
-	return t
-}
-
-// maxLeftOut is how many files of each kind that are left out are named: a home folder has thousands.
-const maxLeftOut = 20
-
-// leftOut names what is not judged and is no error.
-func leftOut(s archive.Summary, stderr io.Writer) {
-	for _, list := range []struct {
-		prefix string
-		files  []archive.Problem
-	}{{"left out: ", s.NotCloudTrail}, {"left out: ", s.NotFiles}, {"", s.Mixed}} {
-		for i, p := range list.files {
-			if i == maxLeftOut {
-				fmt.Fprintf(stderr, "… and %d more like these\n", len(list.files)-maxLeftOut)
-				break
-			}
-			if p.File == archive.Stdin {
-				p.File = "standard input"
-			}
-			fmt.Fprintln(stderr, plain.Visible(p.File+": "+list.prefix+p.Reason))
-		}
-	}
-}
-
-// problems names what could not be read.
-func problems(s archive.Summary, stderr io.Writer) error {
-	for _, p := range s.Problems {
-		fmt.Fprintln(stderr, plain.Visible(p.String()))
-	}
-	switch n := len(s.Problems); n {
-	case 0:
-		return nil
-	case 1:
-		return errors.New("1 file or folder could not be judged in full; the rest is judged")
-	default:
-		return fmt.Errorf("%d files or folders could not be judged in full; the rest is judged", n)
-	}
 }
 
 // format is what --output asks for, or what suits where it goes.
@@ -260,7 +155,8 @@ func terminal(w io.Writer) (fd int, ok bool) {
 	return fd, term.IsTerminal(fd)
 }
 
-// screenOf is what w can show: colours on a terminal, unless NO_COLOR is set to anything (https://no-color.org).
+// screenOf is what w can show: colours on a terminal, unless NO_COLOR is set to anything
+// (https://no-color.org).
 func screenOf(w io.Writer) report.Screen {
 	fd, ok := terminal(w)
 	if !ok {

@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
+	actor "github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -28,24 +29,58 @@ func newRegistry() *prometheus.Registry {
 
 // watch is the program: source, pipeline and web server on one registry, until ctx ends.
 func (f *runFlags) watch(ctx context.Context, awsConfig aws.Config, log *slog.Logger, registry *prometheus.Registry, sinks []pipeline.Sink) error {
+	w, err := f.newWorker(awsConfig, log, registry, sinks)
+	if err != nil {
+		return err
+	}
+	server, err := f.web.listen(registry, w.source.Ready, log)
+	if err != nil {
+		return err
+	}
+	return runActors(ctx, w, server)
+}
+
+// runActors runs the worker and its web server. The first that ends stops the other, and its error
+// counts. When ctx ends, that is the worker: the web server answers until the last batch is done.
+func runActors(ctx context.Context, w *worker, server *webServer) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var actors actor.Group
+	actors.Add(func() error { return w.run(ctx) }, func(error) { stop() })
+	actors.Add(server.serve, func(error) { server.close() })
+	return actors.Run()
+}
+
+// worker is what reads the stream and judges what it reads.
+type worker struct {
+	aws    aws.Config
+	source *kinesis.Worker
+	stages *pipeline.Pipeline
+	calls  *ledger.Ledger // nil without a ledger
+	stream string         // as it was named
+	region string         // of the stream
+	log    *slog.Logger
+}
+
+// newWorker wires the worker's parts; nothing is asked of AWS.
+func (f *runFlags) newWorker(awsConfig aws.Config, log *slog.Logger, registry *prometheus.Registry, sinks []pipeline.Sink) (*worker, error) {
 	table := dynamodb.NewFromConfig(awsConfig)
-	var calls *ledger.Ledger
+	streamAWS := streamConfig(awsConfig, f.stream)
+	w := &worker{aws: awsConfig, stream: f.stream, region: streamAWS.Region, log: log}
 	config := pipeline.Config{
 		Sinks: sinks, TrustedSources: f.trustedSources, HeartbeatRegions: f.heartbeatRegions, MaxAccounts: f.maxAccounts, Registerer: registry, Logger: log,
 	}
+	var err error
 	if f.ledgerTable != "" {
-		var err error
-		if calls, err = ledger.New(ledger.Config{DynamoDB: table, Table: f.ledgerTable, Remember: rememberedCalls, Registerer: registry, Logger: log}); err != nil {
-			return usageError{err}
+		if w.calls, err = ledger.New(ledger.Config{DynamoDB: table, Table: f.ledgerTable, Remember: rememberedCalls, Registerer: registry, Logger: log}); err != nil {
+			return nil, usageError{err}
 		}
-		config.Ledger = calls
+		config.Ledger = w.calls
 	}
-	stages, err := pipeline.New(config)
-	if err != nil {
-		return usageError{err}
+	if w.stages, err = pipeline.New(config); err != nil {
+		return nil, usageError{err}
 	}
-	streamAWS := streamConfig(awsConfig, f.stream)
-	source, err := kinesis.New(kinesis.Config{
+	w.source, err = kinesis.New(kinesis.Config{
 		Kinesis:  awskinesis.NewFromConfig(streamAWS),
 		DynamoDB: table,
 		Region:   streamAWS.Region,
@@ -55,40 +90,27 @@ func (f *runFlags) watch(ctx context.Context, awsConfig aws.Config, log *slog.Lo
 		Registerer: registry, Logger: log,
 	})
 	if err != nil { // the flags are checked: what is left is the stream's name
-		return usageError{fmt.Errorf("%s: %w", settingName("kinesis.stream"), err)}
+		return nil, usageError{fmt.Errorf("%s: %w", settingName("kinesis.stream"), err)}
 	}
-	server, err := f.web.listen(registry, source.Ready, log)
-	if err != nil {
+	return w, nil
+}
+
+// run reads the stream until ctx ends. To be stopped before it has begun is no error.
+func (w *worker) run(ctx context.Context) error {
+	if err := w.prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	served := make(chan error, 1)
-	go func() {
-		err := server.serve()
-		if err != nil {
-			cancel(fmt.Errorf("web server: %w", err))
-		}
-		served <- err
-	}()
-	if err = findCredentials(ctx, awsConfig); err == nil {
-		log.Info("connecting to stream", "stream", f.stream, "region", streamAWS.Region) // an endpoint that does not answer is silent
-		err = source.Prepare(ctx)
+	var refreshing sync.WaitGroup
+	defer refreshing.Wait()
+	refresh, stop := context.WithCancel(ctx)
+	defer stop()
+	if w.calls != nil {
+		refreshing.Go(func() { w.calls.Refresh(refresh, refreshLedger, w.raise) })
 	}
-	if err == nil && calls != nil {
-		err = restore(ctx, calls, stages)
-	}
-	if err == nil {
-		err = stages.Run(ctx, source)
-	} else if ctx.Err() != nil {
-		err = nil // stopped before it began
-	}
-	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
-		err = cause
-	}
-	server.close()
-	<-served
-	return err
+	return w.stages.Run(ctx, w.source)
 }
 
 const (
@@ -96,15 +118,24 @@ const (
 	refreshLedger   = time.Minute
 )
 
-// restore makes the ledger ready and shows what it knows before the first record is read, and from then on each minute.
-func restore(ctx context.Context, calls *ledger.Ledger, stages *pipeline.Pipeline) error {
-	raise := func(n ledger.Newest) { stages.Raise(n.AccountID, n.Severity, n.Counted) }
-	if err := calls.Prepare(ctx); err != nil {
+// prepare makes the stream and the ledger ready, and shows what the ledger knows before the first
+// record is read.
+func (w *worker) prepare(ctx context.Context) error {
+	if err := findCredentials(ctx, w.aws); err != nil {
 		return err
 	}
-	if err := calls.Restore(ctx, raise); err != nil {
+	w.log.Info("connecting to stream", "stream", w.stream, "region", w.region) // an endpoint that does not answer is silent
+	if err := w.source.Prepare(ctx); err != nil {
 		return err
 	}
-	go calls.Refresh(ctx, refreshLedger, raise)
-	return nil
+	if w.calls == nil {
+		return nil
+	}
+	if err := w.calls.Prepare(ctx); err != nil {
+		return err
+	}
+	return w.calls.Restore(ctx, w.raise)
 }
+
+// raise shows a call that a task has counted.
+func (w *worker) raise(n ledger.Newest) { w.stages.Raise(n.AccountID, n.Severity, n.Counted) }

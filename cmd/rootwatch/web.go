@@ -44,8 +44,8 @@ func (f *webFlags) checkConfig() error {
 	return nil
 }
 
-// listen checks the web configuration and binds the addresses, so that a wrong one ends the program before the stream is
-// touched.
+// listen checks the web configuration and binds the addresses, so that a wrong one ends the program
+// before the stream is touched.
 func (f *webFlags) listen(gatherer prometheus.Gatherer, ready func() error, log *slog.Logger) (*webServer, error) {
 	if err := f.checkConfig(); err != nil {
 		return nil, err
@@ -101,10 +101,10 @@ func (f *webFlags) handler(gatherer prometheus.Gatherer, ready func() error) (ht
 func (s *webServer) serve() error {
 	no := false
 	err := web.ServeMultiple(s.listeners, s.http, &web.FlagConfig{WebListenAddresses: &s.flags.addresses, WebSystemdSocket: &no, WebConfigFile: &s.flags.configFile}, s.log)
-	if errors.Is(err, http.ErrServerClosed) {
+	if err == nil || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return err
+	return fmt.Errorf("web server: %w", err)
 }
 
 // close lets scrapes in progress finish, for a second.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/coverage"
 )
 
 // Config says what is read.
@@ -44,7 +45,7 @@ func New(cfg Config) (*Source, error) {
 		switch p {
 		case "":
 			return nil, errors.New(`a path is empty; "." is the folder that you are in`)
-		case Stdin:
+		case coverage.Stdin:
 			stdin++
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/coverage"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -189,7 +190,7 @@ func TestEveryFormIsReadInEveryCompression(t *testing.T) {
 		for compression, compress := range compressions {
 			ways := map[string]Config{"named": {Paths: []string{write(t, folder, "file", compress(text))}}}
 			if compression == "plain" || compression == "gzip" {
-				ways["stdin"] = Config{Paths: []string{Stdin}, Stdin: strings.NewReader(compress(text))}
+				ways["stdin"] = Config{Paths: []string{coverage.Stdin}, Stdin: strings.NewReader(compress(text))}
 			}
 			for way, cfg := range ways {
 				findings, summary := reviewed(t, cfg)
@@ -266,9 +267,9 @@ func TestFormsThatHoldNoEvent(t *testing.T) {
 			if len(findings) > 0 || inFolder.Files != 1 {
 				t.Fatalf("%d findings in %d files", len(findings), inFolder.Files)
 			}
-			var aliens, problems []Problem
+			var aliens, problems []coverage.Problem
 			if c.alien != "" {
-				aliens = []Problem{{File: path, Reason: c.alien}}
+				aliens = []coverage.Problem{{File: path, Reason: c.alien}}
 			}
 			if diff := cmp.Diff(aliens, inFolder.NotCloudTrail); diff != "" {
 				t.Error(diff)
@@ -307,9 +308,9 @@ func TestAggregatedEventsAreToldOnceAFile(t *testing.T) {
 			path := write(t, filepath.Join(folder, name), "a.json", c.text)
 			for _, paths := range [][]string{{path}, {filepath.Dir(path)}} {
 				_, got := reviewed(t, Config{Paths: paths})
-				var mixed []Problem
+				var mixed []coverage.Problem
 				if c.mixed != "" {
-					mixed = []Problem{{File: path, Reason: c.mixed}}
+					mixed = []coverage.Problem{{File: path, Reason: c.mixed}}
 				}
 				if diff := cmp.Diff(mixed, got.Mixed); diff != "" {
 					t.Error(diff)
@@ -361,7 +362,7 @@ func TestPathsThatCannotBeRead(t *testing.T) {
 	if diff := cmp.Diff([]string{"root-1"}, ids(findings)); diff != "" {
 		t.Error(diff)
 	}
-	want := []Problem{
+	want := []coverage.Problem{
 		{File: missing, Reason: "stat: no such file or directory"},
 		{File: filepath.Join(folder, "dangling"), Reason: "stat: no such file or directory"},
 	}

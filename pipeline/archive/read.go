@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+
+	"rootwatch/pipeline/coverage"
 )
 
 const (
@@ -54,7 +56,7 @@ func (r *reader) open(ctx context.Context, f *file, read func(text io.Reader) er
 	large := true // it may be
 	info, err := os.Stat(f.path)
 	switch {
-	case f.path == Stdin:
+	case f.path == coverage.Stdin:
 		raw = readAhead(ctx, raw) // left to itself if ctx ends: a terminal may never answer
 	case err != nil:
 		return err

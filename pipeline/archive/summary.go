@@ -8,51 +8,24 @@ import (
 	"sync"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/coverage"
 )
 
-// Summary says what became of the paths.
-type Summary struct {
-	Files          int             // read, the following three included
-	Digests        int             // CloudTrail's digest files, recognised by their content
-	NotCloudTrail  []Problem       // files in folders that are something else; standard input without anything in it
-	NotFiles       []Problem       // pipes, devices and sockets in folders: left out
-	Mixed          []Problem       // files that hold values that are not judged: those of others beside CloudTrail's, and aggregated events
-	Problems       []Problem       // what could not be read, or not to its end; files that are something else and must not be
-	FoldersSkipped int             // ruled out by the selection
-	DigestFolders  int             // skipped unread
-	Events         pipeline.Counts // all units found, without those of NotCloudTrail
-	Sought         []string        // files whose text holds Config.Seek
-}
-
-// Problem is what is wrong with a file or folder.
-type Problem struct {
-	File   string
-	Reason string // the first that was met
-	More   int    // how many more there were
-}
-
-func (p Problem) String() string {
-	if p.More > 0 {
-		return fmt.Sprintf("%s: %s (and %d more)", p.File, p.Reason, p.More)
-	}
-	return p.File + ": " + p.Reason
-}
-
-// summary is a Summary in the making.
+// summary is a coverage.Summary in the making.
 type summary struct {
 	mu sync.Mutex // guards all that follows: readers, the walk and the pipeline write to it
-	Summary
+	coverage.Summary
 	aliens, noFiles, mixed, problems, sought []placed
 }
 
 // placed is a problem with its place in the order of files.
 type placed struct {
 	position int
-	Problem
+	coverage.Problem
 }
 
 // Summary is for when Run has returned. Its lists are in the order of the files.
-func (s *Source) Summary() Summary {
+func (s *Source) Summary() coverage.Summary {
 	s.summary.mu.Lock()
 	defer s.summary.mu.Unlock()
 	all := s.summary.Summary
@@ -66,7 +39,7 @@ func (s *Source) Summary() Summary {
 	return all
 }
 
-func inOrder(list []placed) (problems []Problem) {
+func inOrder(list []placed) (problems []coverage.Problem) {
 	slices.SortStableFunc(list, func(a, b placed) int { return cmp.Compare(a.position, b.position) })
 	for _, p := range list {
 		problems = append(problems, p.Problem)
@@ -74,13 +47,13 @@ func inOrder(list []placed) (problems []Problem) {
 	return problems
 }
 
-func (s *summary) problem(position int, p Problem) {
+func (s *summary) problem(position int, p coverage.Problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.problems = append(s.problems, placed{position, p})
 }
 
-func (s *summary) noFile(position int, p Problem) {
+func (s *summary) noFile(position int, p coverage.Problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.noFiles = append(s.noFiles, placed{position, p})
@@ -139,6 +112,11 @@ func (f *file) fail(err error) {
 	f.read.add(err)
 }
 
+// note is something to be said of the file, and how much more there is.
+func (f *file) note(reason string, more int) placed {
+	return placed{f.position, coverage.Problem{File: f.path, Reason: reason, More: more}}
+}
+
 func (f *file) hold() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -180,7 +158,7 @@ func (s *summary) add(f *file) {
 		f.alien = alienJSON
 	}
 	if f.sought {
-		s.sought = append(s.sought, placed{f.position, Problem{File: f.path}})
+		s.sought = append(s.sought, f.note("", 0))
 	}
 	first := f.read.first // it names the cause, and the place
 	if first == nil {
@@ -191,21 +169,21 @@ func (s *summary) add(f *file) {
 	}
 	switch {
 	case first != nil:
-		s.problems = append(s.problems, placed{f.position, Problem{f.path, first.Error(), f.read.count + f.decoded.count - 1}})
+		s.problems = append(s.problems, f.note(first.Error(), f.read.count+f.decoded.count-1))
 	case f.digest && units == 0:
 		s.Digests++
-	case f.alien == alienEmpty && f.path == Stdin: // what a search has found that found nothing
-		s.aliens = append(s.aliens, placed{f.position, Problem{f.path, nothing, 0}})
+	case f.alien == alienEmpty && f.path == coverage.Stdin: // what a search has found that found nothing
+		s.aliens = append(s.aliens, f.note(nothing, 0))
 	case f.alien == alienEmpty && f.named:
-		s.problems = append(s.problems, placed{f.position, Problem{f.path, nothing, 0}})
+		s.problems = append(s.problems, f.note(nothing, 0))
 	case f.alien != "" && f.named:
-		s.problems = append(s.problems, placed{f.position, Problem{f.path, "not CloudTrail: " + f.alien, 0}})
+		s.problems = append(s.problems, f.note("not CloudTrail: "+f.alien, 0))
 	case f.alien != "" && f.trail:
-		s.problems = append(s.problems, placed{f.position, Problem{f.path, f.alien + ", where a log file of CloudTrail's is due", 0}})
+		s.problems = append(s.problems, f.note(f.alien+", where a log file of CloudTrail's is due", 0))
 	case f.alien != "":
-		s.aliens = append(s.aliens, placed{f.position, Problem{f.path, f.alien, 0}})
+		s.aliens = append(s.aliens, f.note(f.alien, 0))
 	case others > 0:
-		s.mixed = append(s.mixed, placed{f.position, Problem{f.path, mixture(others-f.aggregated, f.aggregated), 0}})
+		s.mixed = append(s.mixed, f.note(mixture(others-f.aggregated, f.aggregated), 0))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/coverage"
 )
 
 func link(t *testing.T, target, path string) {
@@ -98,7 +99,7 @@ func TestPipesInFoldersAreLeftOut(t *testing.T) {
 	}
 	link(t, "/dev/null", filepath.Join(folder, "null"))
 	findings, summary := reviewed(t, Config{Paths: []string{folder}})
-	want := []Problem{{File: filepath.Join(folder, "null"), Reason: "a device"}, {File: pipe, Reason: "a named pipe"}}
+	want := []coverage.Problem{{File: filepath.Join(folder, "null"), Reason: "a device"}, {File: pipe, Reason: "a named pipe"}}
 	if diff := cmp.Diff(want, summary.NotFiles); diff != "" || len(findings) != 1 || summary.Files != 1 {
 		t.Errorf("%d findings in %d files\n%s", len(findings), summary.Files, diff)
 	}
@@ -178,7 +179,7 @@ func TestValuesThatAreNotCloudTrailsAreTold(t *testing.T) {
 	mixed := write(t, folder, "mixed.json", lines(event("IAMUser", "u"), `{"a":1}`, `{"b":2}`))
 	write(t, folder, "other.json", `{"a":1}`)
 	_, summary := reviewed(t, Config{Paths: []string{folder}})
-	want := []Problem{{File: mixed, Reason: "2 values in it are not CloudTrail's, and are not judged"}}
+	want := []coverage.Problem{{File: mixed, Reason: "2 values in it are not CloudTrail's, and are not judged"}}
 	if diff := cmp.Diff(want, summary.Mixed); diff != "" || summary.Events[pipeline.ResultNotCloudTrail] != 2 {
 		t.Errorf("%v\n%s", summary.Events, diff)
 	}

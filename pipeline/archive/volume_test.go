@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/coverage"
 	"rootwatch/pipeline/scan/scantest"
 )
 
@@ -28,7 +29,7 @@ func (c *collected) Take(_ context.Context, f *pipeline.Finding) error {
 }
 
 // reviewed runs the source through a pipeline as `rootwatch review` does.
-func reviewed(t testing.TB, cfg Config) ([]*pipeline.Finding, Summary) {
+func reviewed(t testing.TB, cfg Config) ([]*pipeline.Finding, coverage.Summary) {
 	t.Helper()
 	source, err := New(cfg)
 	if err != nil {

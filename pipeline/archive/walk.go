@@ -5,10 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-)
 
-// Stdin is the path that stands for standard input.
-const Stdin = "-"
+	"rootwatch/pipeline/coverage"
+)
 
 // walk gives the files in the order of the paths, and below a folder in the order of [tree]. What cannot be listed is a
 // problem of the summary's; walk fails only with what visit returns.
@@ -22,10 +21,10 @@ func (s *Source) walk(ctx context.Context, visit func(*file) error) error {
 	}
 	problem := func(path string, err error) {
 		position++
-		s.summary.problem(position, Problem{File: path, Reason: reason(err)})
+		s.summary.problem(position, coverage.Problem{File: path, Reason: reason(err)})
 	}
 	for _, path := range s.cfg.Paths {
-		if path == Stdin {
+		if path == coverage.Stdin {
 			if err := next(path, true, false); err != nil {
 				return err
 			}
@@ -43,7 +42,7 @@ func (s *Source) walk(ctx context.Context, visit func(*file) error) error {
 				unlisted: problem,
 				noFile: func(path, kind string) {
 					position++
-					s.summary.noFile(position, Problem{File: path, Reason: kind})
+					s.summary.noFile(position, coverage.Problem{File: path, Reason: kind})
 				},
 				skipped: func(digests bool) {
 					if digests {
@@ -78,7 +77,7 @@ func (s *Source) Total(ctx context.Context) (files int, bytes int64, err error) 
 	for _, path := range s.cfg.Paths {
 		info, err := os.Stat(path)
 		switch {
-		case path == Stdin:
+		case path == coverage.Stdin:
 			files++ // of unknown length, as pipes are
 			continue
 		case err != nil:

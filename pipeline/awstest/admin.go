@@ -12,9 +12,6 @@ import (
 	"strings"
 )
 
-// adminPath is where Options.Admin opens a Service to [Admin].
-const adminPath = "/_rootwatch/"
-
 // injected is a fault in force, over HTTP.
 type injected struct {
 	ID    uint64 `json:"id"`
@@ -110,8 +107,8 @@ func (s *Service) adminRemove(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// Admin does to a server in another process what the methods of [Service] do to one in this. The server must
-// have been made with Options.Admin.
+// Admin does to a server in another process what the methods of [Service] do to one in this. The
+// server must have been made with Options.Admin.
 type Admin struct {
 	URL string // as Server.URL
 }
@@ -123,8 +120,8 @@ func (a Admin) Inject(ctx context.Context, f Fault) (id uint64, err error) {
 	return out.ID, err
 }
 
-// Remove ends a fault. As with [Injection.Remove] it may have ended before; an id that Inject has not given is an
-// error.
+// Remove ends a fault. As with [Injection.Remove] it may have ended before; an id that Inject has
+// not given is an error.
 func (a Admin) Remove(ctx context.Context, id uint64) error {
 	return a.call(ctx, http.MethodDelete, fmt.Sprintf("faults/%d", id), nil, nil)
 }

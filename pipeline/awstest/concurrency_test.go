@@ -15,8 +15,8 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// Producers, a resharder and a reader work at the same time: the reader, who takes parents before children,
-// gets every record once and those of one key in their order.
+// Producers, a resharder and a reader work at the same time: the reader, who takes parents before
+// children, gets every record once and those of one key in their order.
 func TestReadersAndReshardersAtTheSameTime(t *testing.T) {
 	const producers, batches, perBatch = 3, 25, 8
 	b := newBench(t, 2, awstest.Options{})

@@ -475,19 +475,4 @@ var kinesisFacts = []fact{
 		slices.SortFunc(ids, cmp.Compare)
 		p.equal("shards", ids, []string{"shardId-000000000001", "shardId-000000000002"})
 	}},
-	{"retention goes up and down within its bounds", func(p *probe) {
-		name := p.stream(1)
-		hours := func(want int32) {
-			p.active(name)
-			p.equal("retention", *p.summary(name).RetentionPeriodHours, want)
-		}
-		must[*kinesis.IncreaseStreamRetentionPeriodOutput](p)(p.k.IncreaseStreamRetentionPeriod(p.ctx, &kinesis.IncreaseStreamRetentionPeriodInput{StreamName: &name, RetentionPeriodHours: aws.Int32(48)}))
-		hours(48)
-		_, err := p.k.IncreaseStreamRetentionPeriod(p.ctx, &kinesis.IncreaseStreamRetentionPeriodInput{StreamName: &name, RetentionPeriodHours: aws.Int32(24)})
-		p.refused(err, "InvalidArgumentException")
-		must[*kinesis.DecreaseStreamRetentionPeriodOutput](p)(p.k.DecreaseStreamRetentionPeriod(p.ctx, &kinesis.DecreaseStreamRetentionPeriodInput{StreamName: &name, RetentionPeriodHours: aws.Int32(24)}))
-		hours(24)
-		_, err = p.k.DecreaseStreamRetentionPeriod(p.ctx, &kinesis.DecreaseStreamRetentionPeriodInput{StreamName: &name, RetentionPeriodHours: aws.Int32(23)})
-		p.refused(err, "InvalidArgumentException", "ValidationException")
-	}},
 }

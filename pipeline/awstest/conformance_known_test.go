@@ -1,8 +1,8 @@
 package awstest_test
 
-// knownFaults are the facts that an emulator is known to get wrong, with what it does instead. The sources
-// for what AWS does are its API reference and developer guides, and what ScyllaDB's, moto's and the
-// emulators' own tests have found out by asking it.
+// knownFaults are the facts that an emulator is known to get wrong, with what it does instead. The
+// sources for what AWS does are its API reference and developer guides, and what ScyllaDB's, moto's
+// and the emulators' own tests have found out by asking it.
 var knownFaults = map[string]map[string]string{
 	"kinesalite": {
 		"an ARN does for a name":                                                "there are no ARNs yet",
@@ -21,25 +21,19 @@ var knownFaults = map[string]map[string]string{
 		"ShardFilter AFTER_SHARD_ID needs the shard":                            "no ShardFilter",
 	},
 	"dynalite": {
-		"a failed condition changes nothing and shows the item if asked":                    "no ReturnValuesOnConditionCheckFailure",
-		"a transaction does all or nothing, and says why not":                               "no transactions",
-		"a transaction with a token is done once":                                           "no transactions",
-		"time to live is switched on and described":                                         "no UpdateTimeToLive",
-		"capacity is counted per KB written and per 4 KB read":                              "a scan of 5 KB counts as one of 4",
-		"lists are equal when their elements are":                                           "lists are never equal",
-		"only strings, numbers and binaries have an order":                                  "any literal may stand beside <",
-		"indexes of a list are those before the update":                                     "each removal shifts the indexes for the next",
-		"an update makes an item, unless it only takes away":                                "REMOVE makes an item",
-		"an expression has at most 4096 bytes":                                              "it may have any number",
-		"an expression has at most 300 operators":                                           "it may have any number",
-		"IN takes at most 100 operands":                                                     "it takes any number",
-		"a name that begins with _ is not for expressions":                                  "it is",
-		"list_append is no operand of a function":                                           "it is",
-		"an attribute's name has at most 65535 bytes":                                       "it may have any number",
-		"a transaction is about an item once, also when a condition fails":                  "no transactions",
-		"a transaction's token has at most 36 characters":                                   "no transactions",
-		"a transaction has at most 4 MB":                                                    "no transactions",
-		"a transaction's token knows its request, in whatever order attributes are written": "no transactions",
+		"a failed condition changes nothing and shows the item if asked": "no ReturnValuesOnConditionCheckFailure",
+		"time to live is switched on and described":                      "no UpdateTimeToLive",
+		"capacity is counted per KB written and per 4 KB read":           "a scan of 5 KB counts as one of 4",
+		"lists are equal when their elements are":                        "lists are never equal",
+		"only strings, numbers and binaries have an order":               "any literal may stand beside <",
+		"indexes of a list are those before the update":                  "each removal shifts the indexes for the next",
+		"an update makes an item, unless it only takes away":             "REMOVE makes an item",
+		"an expression has at most 4096 bytes":                           "it may have any number",
+		"an expression has at most 300 operators":                        "it may have any number",
+		"IN takes at most 100 operands":                                  "it takes any number",
+		"a name that begins with _ is not for expressions":               "it is",
+		"list_append is no operand of a function":                        "it is",
+		"an attribute's name has at most 65535 bytes":                    "it may have any number",
 	},
 	"kinesis-local": {
 		"AT_TIMESTAMP may not be in the future":                "it may",

@@ -18,9 +18,9 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// The conformance suite says what AWS does, in calls of AWS's own SDK. It runs against this package's server
-// and, when these are set, against any other Kinesis and DynamoDB: both must agree with it, so neither is
-// believed on its own word.
+// The conformance suite says what AWS does, in calls of AWS's own SDK. It runs against this
+// package's server and, when these are set, against any other Kinesis and DynamoDB: both must agree
+// with it, so neither is believed on its own word.
 const (
 	kinesisEndpointVar  = "ROOTWATCH_KINESIS_ENDPOINT"
 	dynamodbEndpointVar = "ROOTWATCH_DYNAMODB_ENDPOINT"
@@ -33,8 +33,8 @@ type fact struct {
 	test func(p *probe)
 }
 
-// probe checks one fact. Unlike a testing.T it keeps what fails to itself: of another emulator a fault may be
-// known.
+// probe checks one fact. Unlike a testing.T it keeps what fails to itself: of another emulator a
+// fault may be known.
 type probe struct {
 	ctx      context.Context // of the calls of one fact
 	outer    context.Context // of the test
@@ -178,8 +178,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// checkFact fails when the server under test is wrong and that is news, and also when a fault on the list is
-// one no more.
+// checkFact fails when the server under test is wrong and that is news, and also when a fault on
+// the list is one no more.
 func checkFact(t *testing.T, f fact, k *kinesis.Client, d *dynamodb.Client, known map[string]string) {
 	p := &probe{outer: t.Context(), k: k, d: d}
 	failures := p.run(f)

@@ -8,10 +8,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Direct is a configuration whose clients call the service without a network between: for a producer that must know
-// exactly what it has put. A PutRecords whose answer is lost on the way is made again by the SDK, and puts its
-// records twice. Where a fault cuts the connection, the call ends with the error of its context or, if that has
-// none, with io.ErrUnexpectedEOF. One that is Late holds its caller up for the fault's Delay.
+// Direct is a configuration whose clients call the service without a network between: for a
+// producer that must know exactly what it has put. A PutRecords whose answer is lost on the way is
+// made again by the SDK, and puts its records twice. Where a fault cuts the connection, the call
+// ends with the error of its context or, if that has none, with io.ErrUnexpectedEOF. One that is
+// Late holds its caller up for the fault's Delay.
 func (s *Service) Direct(accessKeyID string) aws.Config {
 	c := Config("http://awstest.invalid", s.opts.Region, accessKeyID)
 	c.HTTPClient = direct{s}

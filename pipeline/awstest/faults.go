@@ -10,40 +10,49 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"rootwatch/pipeline/awstest/wire"
 )
 
 // Effect is what a fault does to a call.
 type Effect string
 
-// The effects. A call that several faults match suffers all the slow ones, one after the other, and the first
-// of the others; the rest leave it alone, and do not count it.
+// The effects. A call that several faults match suffers all the slow ones, one after the other, and
+// the first of the others; the rest leave it alone, and do not count it.
 const (
-	// Throttle answers with the operation's own throttling error; of a PutRecords it refuses the records.
+	// Throttle answers with the operation's own throttling error; of a PutRecords it refuses the
+	// records.
 	Throttle Effect = "throttle"
 	// Fail answers 500, and nothing has happened.
 	Fail Effect = "fail"
 	// FailAfter answers 500, but the call was carried out.
 	FailAfter Effect = "fail-after"
-	// Drop cuts the connection, and nothing has happened. (The handler panics with http.ErrAbortHandler, which
-	// net/http takes for that; who calls ServeHTTP himself must do the same.)
+	// Drop cuts the connection, and nothing has happened. (The handler panics with
+	// http.ErrAbortHandler, which net/http takes for that; who calls ServeHTTP himself must do the
+	// same.)
 	Drop Effect = "drop"
 	// DropAfter cuts the connection in place of an answer; the call was carried out.
 	DropAfter Effect = "drop-after"
-	// Slow waits for the fault's Delay and goes on. If the client gives up before, the call is over and nothing
-	// has happened. The other effects wait for their fault's Delay in the same way, all but Late.
+	// Slow waits for the fault's Delay and goes on. If the client gives up before, the call is over
+	// and nothing has happened. The other effects wait for their fault's Delay in the same way, all
+	// but Late.
 	Slow Effect = "slow"
-	// Late waits for the fault's Delay, carries the call out even if the client has given up meanwhile, and cuts
-	// the connection: the write that overtakes its own retry, or arrives when the lease is somebody else's.
+	// Late waits for the fault's Delay, carries the call out even if the client has given up
+	// meanwhile, and cuts the connection: the write that overtakes its own retry, or arrives when
+	// the lease is somebody else's.
 	Late Effect = "late"
-	// Hang answers nothing until the client gives up or the fault is removed, and then cuts the connection.
+	// Hang answers nothing until the client gives up or the fault is removed, and then cuts the
+	// connection.
 	Hang Effect = "hang"
-	// ExpireIterator answers GetRecords with ExpiredIteratorException. See also [Service.ExpireIterators].
+	// ExpireIterator answers GetRecords with ExpiredIteratorException. See also
+	// [Service.ExpireIterators].
 	ExpireIterator Effect = "expire-iterator"
-	// Empty answers GetRecords with no records, a MillisBehindLatest above 0 and a next iterator at the same
-	// place. AWS does that when a call has searched a part of the shard that holds nothing, and asks to call again.
+	// Empty answers GetRecords with no records, a MillisBehindLatest above 0 and a next iterator at
+	// the same place. AWS does that when a call has searched a part of the shard that holds
+	// nothing, and asks to call again.
 	Empty Effect = "empty"
-	// Stale answers GetItem, BatchGetItem, Query and Scan without ConsistentRead as if the last write of each
-	// item had not happened yet, however long ago it was.
+	// Stale answers GetItem and Scan without ConsistentRead as if the last write of each item had
+	// not happened yet, however long ago it was.
 	Stale Effect = "stale"
 )
 
@@ -53,11 +62,11 @@ var effects = []Effect{Throttle, Fail, FailAfter, Drop, DropAfter, Slow, Late, H
 var only = map[Effect][]string{
 	ExpireIterator: {"GetRecords"},
 	Empty:          {"GetRecords"},
-	Stale:          {"GetItem", "BatchGetItem", "Query", "Scan"},
+	Stale:          {"GetItem", "Scan"},
 }
 
-// Fault says which calls go wrong, and how. Empty fields match everything; so Fault{AccessKeyID: "worker-2",
-// Effect: Drop} cuts one worker off.
+// Fault says which calls go wrong, and how. Empty fields match everything; so Fault{AccessKeyID:
+// "worker-2", Effect: Drop} cuts one worker off.
 type Fault struct {
 	Service     string // "kinesis" or "dynamodb"
 	Operation   string // "GetRecords"
@@ -67,10 +76,12 @@ type Fault struct {
 
 	Effect Effect
 	Delay  time.Duration // before the effect
-	// Count is how many calls the fault hits before it removes itself; 0 is no limit. A throttled put of
-	// which only one shard's records are refused counts as one hit, even if none was for that shard.
+	// Count is how many calls the fault hits before it removes itself; 0 is no limit. A throttled
+	// put of which only one shard's records are refused counts as one hit, even if none was for
+	// that shard.
 	Count int
-	// Probability is that of a matching call to be hit; 0 is always. The dice are seeded: Options.Seed.
+	// Probability is that of a matching call to be hit; 0 is always. The dice are seeded:
+	// Options.Seed.
 	Probability float64
 }
 
@@ -119,8 +130,8 @@ func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(effects, f.Effect):
 		return fmt.Errorf("fault's effect %q is none of %q", f.Effect, effects)
-	case f.Service != "" && f.Service != kinesisService && f.Service != dynamodbService:
-		return fmt.Errorf("fault's service %q is neither %s nor %s", f.Service, kinesisService, dynamodbService)
+	case f.Service != "" && f.Service != kinesisProtocol.service && f.Service != dynamodbProtocol.service:
+		return fmt.Errorf("fault's service %q is neither %s nor %s", f.Service, kinesisProtocol.service, dynamodbProtocol.service)
 	case f.Probability < 0 || f.Probability > 1:
 		return fmt.Errorf("fault's probability %v is not between 0 and 1", f.Probability)
 	case f.Count < 0 || f.Delay < 0:
@@ -144,23 +155,6 @@ type faultSet struct {
 	all    []*Injection
 	lastID uint64
 	dice   *rand.Rand
-}
-
-// Inject puts a fault in force until its Count is used up or it is removed. It panics if the fault makes no
-// sense, like an unknown Effect.
-func (s *Service) Inject(f Fault) *Injection {
-	in, err := s.faults.inject(f)
-	if err != nil {
-		panic("awstest: " + err.Error())
-	}
-	return in
-}
-
-// ClearFaults removes all faults.
-func (s *Service) ClearFaults() {
-	for _, in := range s.faults.list() {
-		in.Remove()
-	}
 }
 
 func (fs *faultSet) inject(f Fault) (*Injection, error) {
@@ -212,8 +206,8 @@ func (in *Injection) Hits() int {
 	return in.hits
 }
 
-// match gives the faults that a call suffers, and counts them: every slow one and the first of the others. Those
-// behind that one are neither counted nor used up.
+// match gives the faults that a call suffers, and counts them: every slow one and the first of the
+// others. Those behind that one are neither counted nor used up.
 func (fs *faultSet) match(r *request) []*Injection {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -236,41 +230,41 @@ func (fs *faultSet) match(r *request) []*Injection {
 func (in *Injection) usedUp() bool { return in.fault.Count > 0 && in.hits >= in.fault.Count }
 
 func (f *Fault) matches(r *request) bool {
-	if f.Service != "" && f.Service != r.target.service || f.Operation != "" && f.Operation != r.target.operation ||
+	if f.Service != "" && f.Service != r.protocol.service || f.Operation != "" && f.Operation != r.Operation ||
 		f.AccessKeyID != "" && f.AccessKeyID != r.accessKeyID {
 		return false
 	}
-	if operations, limited := only[f.Effect]; limited && !slices.Contains(operations, r.target.operation) {
+	if operations, limited := only[f.Effect]; limited && !slices.Contains(operations, r.Operation) {
 		return false
 	}
-	if f.Effect == Stale && r.aim().consistent {
+	if f.Effect == Stale && r.subject().Consistent {
 		return false
 	}
 	if f.Resource == "" && f.Shard == "" {
 		return true
 	}
-	aim := r.aim()
-	if f.Resource != "" && !slices.Contains(aim.resources, f.Resource) {
+	about := r.subject()
+	if f.Resource != "" && !slices.Contains(about.Names, f.Resource) {
 		return false
 	}
-	return f.Shard == "" || slices.Contains(aim.shards, f.Shard) || f.Effect == Throttle && r.isPut()
+	return f.Shard == "" || slices.Contains(about.Shards, f.Shard) || f.Effect == Throttle && r.isPut()
 }
 
 func (r *request) isPut() bool {
-	return r.target.service == kinesisService && (r.target.operation == "PutRecord" || r.target.operation == "PutRecords")
+	return r.protocol == kinesisProtocol && (r.Operation == "PutRecord" || r.Operation == "PutRecords")
 }
 
 // cut ends the connection without an answer: that is what net/http does with this panic.
 func cut() { panic(http.ErrAbortHandler) }
 
-// answerWithFaults carries a call out, or does not, as the faults in force say.
-func (s *Service) answerWithFaults(r *request) (any, error) {
+// answer has a call carried out, or not, as the faults in force say. running ends with the server.
+func (fs *faultSet) answer(r *request, running context.Context) (any, error) {
 	var effect Effect
 	var in *Injection
-	for _, hit := range s.faults.match(r) {
+	for _, hit := range fs.match(r) {
 		ctx := r.ctx
 		if hit.fault.Effect == Late {
-			ctx = s.running // what is late is on its way, whatever becomes of its client
+			ctx = running // what is late is on its way, whatever becomes of its client
 		}
 		if !wait(ctx, hit.fault.Delay, hit.removed, hit.fault.Count > 0) {
 			cut()
@@ -282,12 +276,12 @@ func (s *Service) answerWithFaults(r *request) (any, error) {
 	switch effect {
 	case Throttle:
 		if r.isPut() {
-			r.refuse = func(sh *shard) bool { return in.fault.Shard == "" || in.fault.Shard == sh.id }
+			r.Refuse = func(shard string) bool { return in.fault.Shard == "" || in.fault.Shard == shard }
 			break
 		}
-		return nil, r.target.throttling()
+		return nil, r.backend.Throttled(r.Operation)
 	case Fail:
-		return nil, r.target.failure()
+		return nil, r.protocol.fail()
 	case Drop:
 		cut()
 	case Hang:
@@ -297,17 +291,17 @@ func (s *Service) answerWithFaults(r *request) (any, error) {
 		}
 		cut()
 	case ExpireIterator:
-		return nil, errorf("ExpiredIteratorException", "Iterator expired.")
+		return nil, wire.Errorf("ExpiredIteratorException", "Iterator expired.")
 	case Empty:
-		r.empty = true
+		r.Empty = true
 	case Stale:
-		r.stale = true
+		r.Stale = true
 	}
-	out, err := s.answer(r)
+	out, err := r.backend.Answer(&r.Request)
 	switch effect {
 	case FailAfter:
 		discard(out)
-		return nil, r.target.failure()
+		return nil, r.protocol.fail()
 	case DropAfter, Late:
 		discard(out)
 		cut()
@@ -317,12 +311,13 @@ func (s *Service) answerWithFaults(r *request) (any, error) {
 
 // discard gives an answer's buffer back that nobody will get.
 func discard(out any) {
-	if b, ok := out.(*body); ok {
-		b.release()
+	if b, ok := out.(*wire.Body); ok {
+		b.Release()
 	}
 }
 
-// wait sleeps unless the client goes away or, if the fault is not one that removes itself, it is removed.
+// wait sleeps unless the client goes away or, if the fault is not one that removes itself, it is
+// removed.
 func wait(ctx context.Context, d time.Duration, removed <-chan struct{}, counted bool) bool {
 	if d == 0 {
 		return true
@@ -340,31 +335,4 @@ func wait(ctx context.Context, d time.Duration, removed <-chan struct{}, counted
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// dataOperations are those of Kinesis whose throttling is a shard's; the others' is the account's.
-var dataOperations = []string{"PutRecord", "PutRecords", "GetRecords", "GetShardIterator"}
-
-// itemOperations are those of DynamoDB whose throttling is a table's.
-var itemOperations = []string{"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Scan", "Query", "BatchWriteItem", "BatchGetItem", "TransactWriteItems"}
-
-// throttling is the error that AWS documents for too many calls of an operation.
-func (t target) throttling() *apiError {
-	switch {
-	case t.service == kinesisService && slices.Contains(dataOperations, t.operation):
-		return errorf(throttled, "Rate exceeded.")
-	case t.service == kinesisService:
-		return errorf("LimitExceededException", "Rate exceeded.")
-	case slices.Contains(itemOperations, t.operation):
-		return errorf(throttled, "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.")
-	}
-	return errorf("ThrottlingException", "Rate of requests exceeds the allowed throughput.")
-}
-
-func (t target) failure() *apiError {
-	e := &apiError{status: http.StatusInternalServerError, code: "InternalFailure", message: "Internal service failure."}
-	if t.service == dynamodbService {
-		e.code = "InternalServerError"
-	}
-	return e
 }

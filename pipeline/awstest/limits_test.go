@@ -177,7 +177,8 @@ func TestAThousandShardsAreRescaledAtOnce(t *testing.T) {
 	}
 }
 
-// A stream that is rescaled again and again keeps every record, and no child starts before its parents' end.
+// A stream that is rescaled again and again keeps every record, and no child starts before its
+// parents' end.
 func TestNothingIsLostInResharding(t *testing.T) {
 	b := newBench(t, 2, awstest.Options{})
 	var want int

@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"rootwatch/pipeline/awstest/streams"
+	"rootwatch/pipeline/awstest/tables"
 )
 
 // Server is a Service that listens on a port of 127.0.0.1.
@@ -22,8 +26,27 @@ type Server struct {
 	serving sync.WaitGroup // Serve, and the connections with the calls on them
 }
 
-// NewServer starts a server; the caller closes it. Like [httptest.NewServer] it panics when there is no port
-// to be had.
+// New gives a service without streams and tables.
+func New(opts Options) *Service {
+	opts = opts.withDefaults()
+	s := &Service{
+		opts: opts,
+		streams: streams.New(streams.Options{
+			Clock: opts.Clock, IteratorLifetime: opts.IteratorLifetime, CreateDuration: opts.CreateDuration, UpdateDuration: opts.UpdateDuration,
+			Limits: opts.Limits, TrimmedIterators: opts.TrimmedIterators, MaxStreamBytes: opts.MaxStreamBytes, AccountID: opts.AccountID, Region: opts.Region,
+		}),
+		tables: tables.New(tables.Options{Clock: opts.Clock, CreateDuration: opts.CreateDuration, AccountID: opts.AccountID, Region: opts.Region}),
+	}
+	s.running, s.stop = context.WithCancel(context.Background())
+	s.faults.dice = rand.New(rand.NewPCG(opts.Seed, 0))
+	if opts.Admin {
+		s.admin = s.adminMux()
+	}
+	return s
+}
+
+// NewServer starts a server; the caller closes it. Like [httptest.NewServer] it panics when there
+// is no port to be had.
 func NewServer(opts Options) *Server {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,9 +76,9 @@ func (s *Server) Close() {
 	s.serving.Wait()
 }
 
-// AWSConfig is a configuration whose clients (kinesis.NewFromConfig, dynamodb.NewFromConfig) talk to this
-// server. The access key id is who they are: faults can be made to hit one identity alone, and calls are
-// counted by it. "test" if empty.
+// AWSConfig is a configuration whose clients (kinesis.NewFromConfig, dynamodb.NewFromConfig) talk
+// to this server. The access key id is who they are: faults can be made to hit one identity alone,
+// and calls are counted by it. "test" if empty.
 func (s *Server) AWSConfig(accessKeyID string) aws.Config {
 	return Config(s.URL, s.opts.Region, accessKeyID)
 }
@@ -75,10 +98,11 @@ func Config(url, region, accessKeyID string) aws.Config {
 	}
 }
 
-// steady sends requests whose body has no WriteTo. The SDK closes the body when the answer's header is there; net/http may
-// only then look whether the body has more than its length, and what smithy-go's closed body answers to WriteTo (io.EOF)
-// counts as a failed write, which drops the connection in the middle of the answer. To Read it answers io.EOF as well, where
-// that means the end. A server has to answer as fast as this one for it to show.
+// steady sends requests whose body has no WriteTo. The SDK closes the body when the answer's header
+// is there; net/http may only then look whether the body has more than its length, and what
+// smithy-go's closed body answers to WriteTo (io.EOF) counts as a failed write, which drops the
+// connection in the middle of the answer. To Read it answers io.EOF as well, where that means the
+// end. A server has to answer as fast as this one for it to show.
 type steady struct{ client aws.HTTPClient }
 
 // Do implements aws.HTTPClient.

@@ -2,197 +2,112 @@ package awstest
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"time"
+
+	"rootwatch/pipeline/awstest/streams"
+	"rootwatch/pipeline/awstest/tables"
+	"rootwatch/pipeline/awstest/wire"
 )
 
-// Options says how a [Service] behaves. The zero value is a fast one in account 123456789012 and us-east-1
-// whose resources are ACTIVE at once and whose rates are not limited.
-type Options struct {
-	// Clock tells the time: of arrival, of expiry, of the trim horizon. time.Now if nil.
-	Clock func() time.Time
-	// IteratorLifetime is how long a shard iterator is good for. 5 minutes if 0, as AWS says.
-	IteratorLifetime time.Duration
-	// CreateDuration is how long a stream or table is CREATING, and DELETING.
-	CreateDuration time.Duration
-	// UpdateDuration is how long a stream is UPDATING before a split, a merge, a new shard count or a new
-	// retention takes effect.
-	UpdateDuration time.Duration
-	// Limits switches AWS's rates on: of a shard 5 GetRecords and 2 MB a second read, 1,000 records or 1 MB a
-	// second written; of a stream 10 calls of UpdateShardCount in 24 hours.
-	Limits bool
-	// TrimmedIterators lets GetShardIterator take AFTER_SEQUENCE_NUMBER with the number of a record that has
-	// been trimmed, which is an InvalidArgumentException otherwise. Consumers of AWS's Kinesis have reported it
-	// (harlow/kinesis-consumer#125): the answers are empty at first, with another iterator each and the whole
-	// retention in MillisBehindLatest. Here two are, then come the records from the trim horizon on.
-	TrimmedIterators bool
-	// MaxStreamBytes bounds the memory that one stream takes; 0 is no bound. The oldest records of the
-	// largest shard are trimmed first, as if their retention had passed.
-	MaxStreamBytes int64
-	// AccountID and Region are part of every ARN. "123456789012" and "us-east-1" if empty.
-	AccountID string
-	Region    string
-	// Admin opens /_rootwatch/ to [Admin]: faults and recorded calls, for a server in another process.
-	Admin bool
-	// Seed is that of the dice for faults with a Probability.
-	Seed uint64
-}
-
-func (o Options) withDefaults() Options {
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
-	if o.IteratorLifetime == 0 {
-		o.IteratorLifetime = 5 * time.Minute
-	}
-	if o.AccountID == "" {
-		o.AccountID = "123456789012"
-	}
-	if o.Region == "" {
-		o.Region = "us-east-1"
-	}
-	return o
-}
-
-// Service is a Kinesis and a DynamoDB in memory, behind one http.Handler. It has no goroutines of its own:
-// what takes time (creation, resharding, expiry) has happened when somebody looks. Safe for concurrent use.
+// Service is a Kinesis and a DynamoDB in memory, behind one http.Handler. It has no goroutines of
+// its own: what takes time (creation, resharding, expiry) has happened when somebody looks. Safe
+// for concurrent use.
 type Service struct {
 	opts    Options
-	streams streamSet
-	tables  tableSet
+	streams *streams.Service
+	tables  *tables.Service
 
-	faults faultSet
-	calls  callLog
-	admin  http.Handler // nil unless Options.Admin
-
-	iterators atomic.Uint64 // generation of shard iterators: one more makes all older ones expire
-	ids       atomic.Uint64 // of requests and of streams
+	faults   faultSet
+	calls    callLog
+	admin    http.Handler  // nil unless Options.Admin
+	requests atomic.Uint64 // for their ids
 
 	running context.Context // done when the Server on top of it closes: nothing may wait longer
 	stop    context.CancelFunc
 }
 
-// New gives a service without streams and tables.
-func New(opts Options) *Service {
-	s := &Service{opts: opts.withDefaults()}
-	s.running, s.stop = context.WithCancel(context.Background())
-	s.streams.byName = map[string]*stream{}
-	s.tables.byName = map[string]*table{}
-	s.tables.transactions = map[string]doneTransaction{}
-	s.faults.dice = rand.New(rand.NewPCG(opts.Seed, 0))
-	if opts.Admin {
-		s.admin = s.adminMux()
-	}
-	return s
-}
+// ExpireIterators makes all shard iterators that were given out so far answer
+// ExpiredIteratorException.
+func (s *Service) ExpireIterators() { s.streams.ExpireIterators() }
 
-// request is one call on its way through the service.
-type request struct {
-	ctx         context.Context
-	target      target
-	accessKeyID string
-	body        []byte
-	aimed       *aim              // see aim
-	refuse      func(*shard) bool // shards that a fault throttles puts to
-	empty       bool              // a fault lets GetRecords find nothing
-	stale       bool              // a fault shows reads that need not be consistent what was there before
-}
+// Trim makes the service forget all records that a stream holds now, as if their retention had
+// passed; what is put later is kept. It fails if there is no such stream.
+func (s *Service) Trim(streamName string) error { return s.streams.Trim(streamName) }
 
-// target is what the X-Amz-Target header names.
-type target struct {
-	service   string // kinesis or dynamodb
-	operation string
-}
-
-// action is the name that IAM policies use: kinesis:GetRecords.
-func (t target) action() string { return t.service + ":" + t.operation }
-
-const (
-	kinesisService  = "kinesis"
-	dynamodbService = "dynamodb"
-)
-
-// operation answers one call. What it returns is encoded as JSON, unless it is a *body already.
-type operation func(s *Service, r *request) (any, error)
-
-var operations = map[target]operation{}
-
-// register fills operations; every file that has some calls it in its init.
-func register(service string, ops map[string]operation) {
-	for name, op := range ops {
-		operations[target{service, name}] = op
-	}
-}
-
-// typed makes an operation of a function that takes a decoded request.
-func typed[In any](f func(s *Service, r *request, in *In) (any, error)) operation {
-	return func(s *Service, r *request) (any, error) {
-		in := new(In)
-		if err := decode(r, in); err != nil {
-			return nil, err
-		}
-		return f(s, r, in)
-	}
-}
-
-// ServeHTTP answers the calls of both services; which one is asked stands in the X-Amz-Target header.
+// ServeHTTP answers the calls of both services; which one is asked stands in the X-Amz-Target
+// header.
 func (s *Service) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if s.admin != nil && strings.HasPrefix(hr.URL.Path, adminPath) {
 		s.admin.ServeHTTP(w, hr)
 		return
 	}
-	r := &request{ctx: hr.Context(), accessKeyID: accessKeyID(hr)}
-	var ok bool
-	if r.target, ok = parseTarget(hr.Header.Get("X-Amz-Target")); !ok || hr.Method != http.MethodPost {
-		s.writeError(w, r, errorf("UnknownOperationException", "no known service in X-Amz-Target %q", hr.Header.Get("X-Amz-Target")))
+	r := &request{ctx: hr.Context(), id: s.requests.Add(1), accessKeyID: accessKeyID(hr)}
+	header := hr.Header.Get("X-Amz-Target")
+	if s.route(r, header); r.backend == nil || hr.Method != http.MethodPost {
+		writeError(w, r, wire.Errorf("UnknownOperationException", "no known service in X-Amz-Target %q", header))
 		return
 	}
-	buf := takeBody()
-	defer buf.release()
-	if err := buf.read(hr); err != nil {
-		s.writeError(w, r, err)
+	buf := wire.TakeBody()
+	defer buf.Release()
+	if err := readBody(buf, hr); err != nil {
+		writeError(w, r, err)
 		return
 	}
-	r.body = buf.b
-	s.calls.record(Call{r.target.action(), r.accessKeyID})
-	out, err := s.answerWithFaults(r)
+	r.Body = buf.B
+	s.calls.record(Call{r.action(), r.accessKeyID})
+	out, err := s.faults.answer(r, s.running)
 	if err != nil {
-		s.writeError(w, r, err)
+		writeError(w, r, err)
 		return
 	}
-	s.write(w, r, out)
+	write(w, r, out)
 }
 
-func (s *Service) answer(r *request) (any, error) {
-	op := operations[r.target]
-	if op == nil {
-		return nil, errorf("UnknownOperationException", "%s is not an operation of this server", r.target.action())
-	}
-	return op(s, r)
-}
-
-func parseTarget(header string) (target, bool) {
+// route finds the service that an X-Amz-Target header names; the backend is nil if there is none.
+func (s *Service) route(r *request, header string) {
 	version, operation, _ := strings.Cut(header, ".")
+	r.Operation, r.protocol = operation, noProtocol
 	switch version {
-	case "Kinesis_20131202":
-		return target{kinesisService, operation}, true
-	case "DynamoDB_20120810":
-		return target{dynamodbService, operation}, true
+	case kinesisProtocol.version:
+		r.protocol, r.backend = kinesisProtocol, s.streams
+	case dynamodbProtocol.version:
+		r.protocol, r.backend = dynamodbProtocol, s.tables
 	}
-	return target{}, false
 }
 
-// accessKeyID is the identity of the caller. The signature itself is not checked: this is a test server.
-func accessKeyID(r *http.Request) string {
-	_, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	if !ok {
-		return ""
+// Inject puts a fault in force until its Count is used up or it is removed. It panics if the fault
+// makes no sense, like an unknown Effect.
+func (s *Service) Inject(f Fault) *Injection {
+	in, err := s.faults.inject(f)
+	if err != nil {
+		panic("awstest: " + err.Error())
 	}
-	id, _, _ := strings.Cut(rest, "/")
-	return id
+	return in
 }
 
-func (s *Service) now() time.Time { return s.opts.Clock() }
+// ClearFaults removes all faults.
+func (s *Service) ClearFaults() {
+	for _, in := range s.faults.list() {
+		in.Remove()
+	}
+}
+
+// Calls says how often each action was called by each access key since the start or the last
+// [Service.ResetCalls]: every attempt, also one that failed or met a fault.
+func (s *Service) Calls() map[Call]int { return s.calls.all() }
+
+// CallsBy is Calls for one access key.
+func (s *Service) CallsBy(accessKeyID string) map[string]int {
+	counts := map[string]int{}
+	for c, n := range s.Calls() {
+		if c.AccessKeyID == accessKeyID {
+			counts[c.Action] = n
+		}
+	}
+	return counts
+}
+
+// ResetCalls starts counting anew.
+func (s *Service) ResetCalls() { s.calls.reset() }

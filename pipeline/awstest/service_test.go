@@ -152,7 +152,7 @@ func TestProtocol(t *testing.T) {
 	}{
 		"DynamoDB":                     {"POST", "DynamoDB_20120810.ListTables", `{}`, 200, "application/x-amz-json-1.0", `{"TableNames":["leases"]}`},
 		"Kinesis":                      {"POST", "Kinesis_20131202.ListStreams", `{"Limit":1}`, 200, "application/x-amz-json-1.1", `"StreamNames":["events"]`},
-		"no answer in Kinesis":         {"POST", "Kinesis_20131202.IncreaseStreamRetentionPeriod", `{"StreamName":"events","RetentionPeriodHours":24}`, 200, "application/x-amz-json-1.1", ``},
+		"no answer in Kinesis":         {"POST", "Kinesis_20131202.CreateStream", `{"StreamName":"spare","ShardCount":1}`, 200, "application/x-amz-json-1.1", ``},
 		"an error of Kinesis":          {"POST", "Kinesis_20131202.DescribeStream", `{"StreamName":"none"}`, 400, "application/x-amz-json-1.1", `"__type":"ResourceNotFoundException"`},
 		"an error of DynamoDB":         {"POST", "DynamoDB_20120810.DescribeTable", `{"TableName":"none"}`, 400, "application/x-amz-json-1.0", `"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException"`},
 		"an unknown operation":         {"POST", "Kinesis_20131202.SubscribeToShard", `{}`, 400, "application/x-amz-json-1.1", `UnknownOperationException`},
@@ -245,7 +245,8 @@ func TestCloseEndsCallsUnderWay(t *testing.T) {
 	}
 }
 
-// post makes a call that no SDK makes, and gives its status and answer. The body's length is not told in advance.
+// post makes a call that no SDK makes, and gives its status and answer. The body's length is not
+// told in advance.
 func (b *bench) post(target string, body io.Reader) (int, string) {
 	b.Helper()
 	req, err := http.NewRequest(http.MethodPost, b.srv.URL, io.MultiReader(body))

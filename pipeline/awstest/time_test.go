@@ -220,17 +220,6 @@ func TestAnIteratorPassesOverWhatWasTrimmed(t *testing.T) {
 	b.equal("records", texts(out.Records), "[young]")
 }
 
-func TestLongerRetentionKeepsRecords(t *testing.T) {
-	b := newBench(t, 1, awstest.Options{})
-	_, err := b.k.IncreaseStreamRetentionPeriod(t.Context(), &kinesis.IncreaseStreamRetentionPeriodInput{StreamName: aws.String("events"), RetentionPeriodHours: aws.Int32(168)})
-	b.ok(err)
-	b.put("x")
-	b.pass(6 * 24 * time.Hour)
-	b.equal("after six days", b.read(shard0), "x")
-	b.pass(25 * time.Hour)
-	b.equal("after a week", b.read(shard0), "")
-}
-
 func TestAClosedShardIsForgottenAfterItsRetention(t *testing.T) {
 	b := newBench(t, 1, awstest.Options{})
 	b.put("x")

@@ -10,6 +10,7 @@ import (
 	"rootwatch/classify"
 	"rootwatch/classify/plain"
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/coverage"
 )
 
 // Explanation is a sink that waits for one root call, and shows what was weighed.
@@ -83,16 +84,16 @@ func (x *Explanation) leaveOut(f *pipeline.Finding) {
 }
 
 // missing says why there is nothing to explain, as far as that is known.
-func (x *Explanation) missing(t Totals) string {
+func (x *Explanation) missing(read coverage.Summary) string {
 	switch {
 	case x.left != nil:
 		return fmt.Sprintf("the call is outside the selection: account %s, region %s, time %s, in %s", plain.Visible(cut(x.left.AccountID)),
 			orDash(plain.Visible(cut(x.left.Event.AWSRegion.Value))), orDash(plain.Visible(cut(x.left.Event.EventTime.Value))), plain.Visible(x.left.File))
-	case len(t.Sought) > 0:
-		return fmt.Sprintf("the id stands in %s, but not as that of a root call: the event is somebody else's, or broken, or only speaks of that id", plain.Visible(t.Sought[0]))
-	case t.Broken > 0 || t.Interrupted:
+	case len(read.Sought) > 0:
+		return fmt.Sprintf("the id stands in %s, but not as that of a root call: the event is somebody else's, or broken, or only speaks of that id", plain.Visible(read.Sought[0]))
+	case len(read.Problems) > 0 || read.Interrupted:
 		return "it is nowhere in what could be read"
-	case t.FoldersSkipped > 0:
+	case read.FoldersSkipped > 0:
 		return "it is nowhere in what was read; folders outside the selection were not"
 	}
 	return "it is nowhere in what was read"

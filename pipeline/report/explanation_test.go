@@ -8,6 +8,7 @@ import (
 
 	"rootwatch/classify/plain"
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/coverage"
 )
 
 func TestACallThatIsNotFoundIsNotExplained(t *testing.T) {
@@ -18,7 +19,7 @@ func TestACallThatIsNotFoundIsNotExplained(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Show(sceneTotals); err == nil || !strings.Contains(err.Error(), `"e-99\x1b"`) || out.Len() > 0 || notes.Len() == 0 {
+	if err := r.Show(sceneRead); err == nil || !strings.Contains(err.Error(), `"e-99\x1b"`) || out.Len() > 0 || notes.Len() == 0 {
 		t.Errorf("error %v, out %q, notes %q", err, out.String(), notes.String())
 	}
 }
@@ -70,7 +71,7 @@ func TestCopiesAreExplained(t *testing.T) {
 		for _, format := range []Format{TableFormat, MarkdownFormat, JSONFormat} {
 			var out bytes.Buffer
 			r := through(t, Config{Format: format, Explain: c.explain, Out: &out}, c.findings...)
-			if err := r.Show(Totals{}); err != nil {
+			if err := r.Show(coverage.Summary{}); err != nil {
 				t.Errorf("%s, %s: %v", c.name, format, err)
 			}
 			if format != TableFormat {
@@ -93,23 +94,23 @@ func TestCopiesAreExplained(t *testing.T) {
 func TestWhyThereIsNothingToExplain(t *testing.T) {
 	none := func(*pipeline.Finding) bool { return false }
 	for _, c := range []struct {
-		name   string
-		wants  func(*pipeline.Finding) bool
-		totals Totals
-		want   string
+		name  string
+		wants func(*pipeline.Finding) bool
+		read  coverage.Summary
+		want  string
 	}{
-		{"outside the selection", none, Totals{}, "outside the selection: account 111122223333, region us-east-1, time 2026-11-03T01:00:00Z, in c.json.gz"},
-		{"an event of somebody else's", nil, Totals{Sought: []string{"x\x1b"}}, `the id stands in x\x1b, but not as that of a root call`},
-		{"nowhere", nil, Totals{}, "it is nowhere in what was read"},
-		{"nowhere, with folders skipped", nil, Totals{FoldersSkipped: 1}, "folders outside the selection were not"},
-		{"nowhere, with broken files", nil, Totals{Broken: 1}, "it is nowhere in what could be read"},
+		{"outside the selection", none, coverage.Summary{}, "outside the selection: account 111122223333, region us-east-1, time 2026-11-03T01:00:00Z, in c.json.gz"},
+		{"an event of somebody else's", nil, coverage.Summary{Sought: []string{"x\x1b"}}, `the id stands in x\x1b, but not as that of a root call`},
+		{"nowhere", nil, coverage.Summary{}, "it is nowhere in what was read"},
+		{"nowhere, with folders skipped", nil, coverage.Summary{FoldersSkipped: 1}, "folders outside the selection were not"},
+		{"nowhere, with broken files", nil, coverage.Summary{Problems: make([]coverage.Problem, 1)}, "it is nowhere in what could be read"},
 	} {
 		id := "e-06"
 		if c.wants == nil {
 			id = "e-99"
 		}
 		var out, notes bytes.Buffer
-		err := through(t, Config{Format: TableFormat, Explain: id, Wants: c.wants, Out: &out, Notes: &notes}, scene(t)...).Show(c.totals)
+		err := through(t, Config{Format: TableFormat, Explain: id, Wants: c.wants, Out: &out, Notes: &notes}, scene(t)...).Show(c.read)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -118,7 +119,7 @@ func TestWhyThereIsNothingToExplain(t *testing.T) {
 
 func TestExplanationsKeepToTheScreenAndLeaveNothingOut(t *testing.T) {
 	for _, width := range []int{10, 30, 50, 80, 100, 120, 200} {
-		out, _ := shown(t, Config{Format: TableFormat, Explain: "e-06", Screen: Screen{Width: width}}, sceneTotals)
+		out, _ := shown(t, Config{Format: TableFormat, Explain: "e-06", Screen: Screen{Width: width}}, sceneRead)
 		for line := range strings.Lines(out) {
 			line = strings.TrimSuffix(line, "\n")
 			if n := columns.StringWidth(line); n > width && !strings.HasPrefix(line, "file ") {

@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"rootwatch/classify/plain"
+	"rootwatch/pipeline/coverage"
 )
 
 // Markdown writes the calls as a document to attach to a ticket.
-func (c *Calls) Markdown(w io.Writer, totals Totals) error {
+func (c *Calls) Markdown(w io.Writer, read coverage.Summary) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "# Root calls\n\n")
-	for _, line := range totals.Lines(c.unexplained, c.invoked) {
+	for _, line := range totals(read, c.unexplained, c.invoked) {
 		fmt.Fprintf(out, "%s\n\n", text(line))
 	}
 	if c.unexplained > 0 {

@@ -8,6 +8,7 @@ import (
 
 	"rootwatch/classify"
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/coverage"
 )
 
 // Format is how a report is written.
@@ -102,32 +103,32 @@ func (r *Report) Unexplained() int {
 }
 
 // Show ends the report. It fails if it cannot be written, and if there is no call to explain.
-func (r *Report) Show(totals Totals) error {
+func (r *Report) Show(read coverage.Summary) error {
 	if r.failed != nil {
 		return r.failed
 	}
-	totals.Unselected = r.unselected
+	read.Unselected = r.unselected
 	if r.cfg.Explain != "" {
-		return r.explain(totals)
+		return r.explain(read)
 	}
 	switch r.cfg.Format {
 	case TableFormat:
-		return r.calls.Table(r.cfg.Out, r.cfg.Screen, totals)
+		return r.calls.Table(r.cfg.Out, r.cfg.Screen, read)
 	case MarkdownFormat:
-		return r.calls.Markdown(r.cfg.Out, totals)
+		return r.calls.Markdown(r.cfg.Out, read)
 	}
 	if err := r.json.Flush(); err != nil {
 		return err
 	}
-	return r.note(totals)
+	return r.note(read)
 }
 
-func (r *Report) explain(totals Totals) error {
+func (r *Report) explain(read coverage.Summary) error {
 	if r.explanation.Found() == 0 {
-		if err := r.note(totals); err != nil {
+		if err := r.note(read); err != nil {
 			return err
 		}
-		return fmt.Errorf("no root call with the event id %q was found: %s", r.cfg.Explain, r.explanation.missing(totals))
+		return fmt.Errorf("no root call with the event id %q was found: %s", r.cfg.Explain, r.explanation.missing(read))
 	}
 	switch r.cfg.Format {
 	case TableFormat:
@@ -139,8 +140,8 @@ func (r *Report) explain(totals Totals) error {
 }
 
 // note says beside the report what was read.
-func (r *Report) note(totals Totals) error {
-	for _, line := range totals.Lines(r.unexplained, r.invoked) {
+func (r *Report) note(read coverage.Summary) error {
+	for _, line := range totals(read, r.unexplained, r.invoked) {
 		if _, err := fmt.Fprintln(r.cfg.Notes, line); err != nil {
 			return fmt.Errorf("write what was read: %w", err)
 		}

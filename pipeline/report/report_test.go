@@ -20,6 +20,7 @@ import (
 	"rootwatch/classify"
 	"rootwatch/classify/plain"
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/coverage"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -100,13 +101,14 @@ func scene(t testing.TB) []*pipeline.Finding {
 	}
 }
 
-var sceneTotals = Totals{
-	Files: 1204, Digests: 2, FoldersSkipped: 12, DigestFolders: 1, Broken: 1, NotCloudTrail: []string{"README.txt", ".DS_Store", "a\x1b[31m*|b", "d"},
-	Events: pipeline.Counts{pipeline.ResultRoot: 11, pipeline.ResultNotRoot: 1234567, pipeline.ResultDuplicate: 2, pipeline.ResultUndecodable: 1, pipeline.ResultNotCloudTrail: 3, pipeline.ResultHeartbeat: 7, pipeline.ResultForeignSource: 1},
+var sceneRead = coverage.Summary{
+	Files: 1204, Digests: 2, FoldersSkipped: 12, DigestFolders: 1, Problems: make([]coverage.Problem, 1),
+	NotCloudTrail: []coverage.Problem{{File: "README.txt"}, {File: ".DS_Store"}, {File: "a\x1b[31m*|b"}, {File: "d"}},
+	Events:        pipeline.Counts{pipeline.ResultRoot: 11, pipeline.ResultNotRoot: 1234567, pipeline.ResultDuplicate: 2, pipeline.ResultUndecodable: 1, pipeline.ResultNotCloudTrail: 3, pipeline.ResultHeartbeat: 7, pipeline.ResultForeignSource: 1},
 }
 
 // shown is a report of the scene.
-func shown(t *testing.T, cfg Config, totals Totals) (out, notes string) {
+func shown(t *testing.T, cfg Config, read coverage.Summary) (out, notes string) {
 	t.Helper()
 	var o, n bytes.Buffer
 	cfg.Out, cfg.Notes = &o, &n
@@ -116,7 +118,7 @@ func shown(t *testing.T, cfg Config, totals Totals) (out, notes string) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Show(totals); err != nil {
+	if err := r.Show(read); err != nil {
 		t.Fatal(err)
 	}
 	return o.String(), n.String()
@@ -135,7 +137,7 @@ func TestReports(t *testing.T) {
 		"explain-service.txt":  {Format: TableFormat, Explain: "e-09"},
 		"selected.txt":         {Format: TableFormat, Wants: func(f *pipeline.Finding) bool { return f.Event.EventTime.Value > "2026-11-04" }},
 	} {
-		out, notes := shown(t, cfg, sceneTotals)
+		out, notes := shown(t, cfg, sceneRead)
 		golden(t, name, out)
 		if name == "report.jsonl" {
 			golden(t, "notes.txt", notes)
@@ -153,7 +155,7 @@ func TestNothingFoundIsAnAnswer(t *testing.T) {
 	} {
 		var out, notes bytes.Buffer
 		r := New(Config{Format: format, Out: &out, Notes: &notes})
-		if err := r.Show(Totals{Files: 1, Events: pipeline.Counts{pipeline.ResultNotRoot: 1204}}); err != nil {
+		if err := r.Show(coverage.Summary{Files: 1, Events: pipeline.Counts{pipeline.ResultNotRoot: 1204}}); err != nil {
 			t.Fatal(err)
 		}
 		if out.String() != want {
@@ -170,7 +172,7 @@ func TestNothingFoundIsAnAnswer(t *testing.T) {
 func TestNoHostileTextGetsThrough(t *testing.T) {
 	for _, format := range []Format{TableFormat, MarkdownFormat, JSONFormat} {
 		for _, explain := range []string{"", "e-06"} {
-			out, notes := shown(t, Config{Format: format, Explain: explain, Screen: Screen{Width: 100}}, sceneTotals)
+			out, notes := shown(t, Config{Format: format, Explain: explain, Screen: Screen{Width: 100}}, sceneRead)
 			for _, r := range out + notes {
 				if r != '\n' && !unicode.IsPrint(r) {
 					t.Errorf("%s: %q gets through", format, r)
@@ -181,7 +183,7 @@ func TestNoHostileTextGetsThrough(t *testing.T) {
 }
 
 func TestMarkdownCellsStayCells(t *testing.T) {
-	out, _ := shown(t, Config{Format: MarkdownFormat}, sceneTotals)
+	out, _ := shown(t, Config{Format: MarkdownFormat}, sceneRead)
 	for line := range strings.Lines(out) {
 		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| ---") {
 			continue
@@ -197,7 +199,7 @@ func TestMarkdownCellsStayCells(t *testing.T) {
 
 func TestTablesKeepToTheScreen(t *testing.T) {
 	for _, width := range []int{5, 20, 40, 60, 80, 100, 132, 300} {
-		out, _ := shown(t, Config{Format: TableFormat, Screen: Screen{Width: width}}, sceneTotals)
+		out, _ := shown(t, Config{Format: TableFormat, Screen: Screen{Width: width}}, sceneRead)
 		for line := range strings.Lines(out) {
 			line = strings.TrimSuffix(line, "\n")
 			if n := columns.StringWidth(line); n > width {
@@ -208,7 +210,7 @@ func TestTablesKeepToTheScreen(t *testing.T) {
 }
 
 func TestJSONIsWhatWasRecorded(t *testing.T) {
-	out, _ := shown(t, Config{Format: JSONFormat}, sceneTotals)
+	out, _ := shown(t, Config{Format: JSONFormat}, sceneRead)
 	findings := scene(t)
 	for i, line := range strings.Split(strings.TrimSuffix(out, "\n"), "\n") {
 		got := make(map[string]string)
@@ -311,8 +313,8 @@ func TestCallsBeyondTheLimitAreCounted(t *testing.T) {
 		}
 	}
 	for name, write := range map[string]func(*bytes.Buffer) error{
-		"table":    func(b *bytes.Buffer) error { return calls.Table(b, Screen{}, Totals{}) },
-		"markdown": func(b *bytes.Buffer) error { return calls.Markdown(b, Totals{}) },
+		"table":    func(b *bytes.Buffer) error { return calls.Table(b, Screen{}, coverage.Summary{}) },
+		"markdown": func(b *bytes.Buffer) error { return calls.Markdown(b, coverage.Summary{}) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
@@ -360,7 +362,7 @@ func TestAFullDiskEndsTheReport(t *testing.T) {
 			}
 		}
 	}
-	if err := r.Show(Totals{}); err == nil || r.Failed() == nil || stopped != 1 {
+	if err := r.Show(coverage.Summary{}); err == nil || r.Failed() == nil || stopped != 1 {
 		t.Errorf("error %v, stopped %d times", err, stopped)
 	}
 	for _, format := range []Format{TableFormat, MarkdownFormat, JSONFormat} {
@@ -369,7 +371,7 @@ func TestAFullDiskEndsTheReport(t *testing.T) {
 			if err := r.Take(context.Background(), scene(t)[5]); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.Show(Totals{}); err == nil {
+			if err := r.Show(coverage.Summary{}); err == nil {
 				t.Errorf("%s, %q: no error", format, explain)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"rootwatch/classify"
 	"rootwatch/classify/plain"
+	"rootwatch/pipeline/coverage"
 )
 
 // Screen is what a table is written to.
@@ -20,7 +21,7 @@ type Screen struct {
 
 // Table writes the calls for a terminal: those that nobody has explained session by session, then those that services made,
 // summed up, then the totals.
-func (c *Calls) Table(w io.Writer, screen Screen, totals Totals) error {
+func (c *Calls) Table(w io.Writer, screen Screen, read coverage.Summary) error {
 	out := bufio.NewWriter(w)
 	sessions := c.sessions()
 	layout := screen.layout(sessions)
@@ -51,7 +52,7 @@ func (c *Calls) Table(w io.Writer, screen Screen, totals Totals) error {
 		}
 		fmt.Fprintln(out)
 	}
-	lines := totals.Lines(c.unexplained, c.invoked)
+	lines := totals(read, c.unexplained, c.invoked)
 	if len(c.calls) > 0 {
 		lines = append(lines, furtherOn)
 	}
