@@ -14,8 +14,8 @@ func from(source, detailType string) string {
 	return strings.Replace(event, "AWS API Call via CloudTrail", detailType, 1)
 }
 
-// forgeries are events that anybody in the organisation with events:PutEvents can put on the bus: any detail-type and
-// any detail, but no source that begins with `aws.`.
+// forgeries are events that anybody in the organisation with events:PutEvents can put on the bus:
+// any detail-type and any detail, but no source that begins with `aws.`.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
 func forgeries() []sample {
 	const api = "AWS API Call via CloudTrail"
@@ -36,7 +36,8 @@ func forgeries() []sample {
 	}
 }
 
-// Whoever can put events on the bus must not be able to fill the stream, nor the archive, nor use up the invocations.
+// Whoever can put events on the bus must not be able to fill the stream, nor the archive, nor use
+// up the invocations.
 func TestForgedEventsAreCountedAndNotDelivered(t *testing.T) {
 	for _, mode := range []string{"root-only", "all"} {
 		for _, trusted := range []string{"", "org.republisher"} {
@@ -64,8 +65,9 @@ func TestForgedEventsAreCountedAndNotDelivered(t *testing.T) {
 	}
 }
 
-// The main rule knows CloudTrail's events by the beginning of the source, so every service's must have it. The worker
-// decides by the same list: what it believes reaches it, and what does not reach it is not believed.
+// The main rule knows CloudTrail's events by the beginning of the source, so every service's must
+// have it. The worker decides by the same list: what it believes reaches it, and what does not
+// reach it is not believed.
 func TestEveryKindOfCloudTrailEventReachesTheStream(t *testing.T) {
 	detailTypes := []string{
 		"AWS API Call via CloudTrail", "AWS Service Event via CloudTrail", "AWS Console Action via CloudTrail",
@@ -102,7 +104,8 @@ func TestEveryKindOfCloudTrailEventReachesTheStream(t *testing.T) {
 	}
 }
 
-// A partner's source begins as AWS's do, and a pattern cannot ask for a beginning and exclude another. The worker can.
+// A partner's source begins as AWS's do, and a pattern cannot ask for a beginning and exclude
+// another. The worker can.
 func TestPartnersEventsAreTheWorkersToRefuse(t *testing.T) {
 	const source = "aws.partner/example.com/x"
 	if got := matchedBy(t, deploy(t, "central", nil), from(source, "AWS API Call via CloudTrail")); got != "CloudTrailRule" {
@@ -113,7 +116,8 @@ func TestPartnersEventsAreTheWorkersToRefuse(t *testing.T) {
 	}
 }
 
-// Who republishes names the source once, for both hops and the worker: then its events go the way of AWS's own.
+// Who republishes names the source once, for both hops and the worker: then its events go the way
+// of AWS's own.
 func TestTrustedSourcesReachTheStream(t *testing.T) {
 	const api = "AWS API Call via CloudTrail"
 	for _, mode := range []string{"root-only", "all"} {
@@ -147,7 +151,8 @@ func TestTrustedSourcesReachTheStream(t *testing.T) {
 	}
 }
 
-// An asterisk or a backslash would be a wildcard in the rule that counts; an empty name or a space would match nothing.
+// An asterisk or a backslash would be a wildcard in the rule that counts; an empty name or a space
+// would match nothing.
 func TestTrustedSourcesAreNames(t *testing.T) {
 	for _, name := range templates {
 		declaration := load(t, name).section("Parameters")["TrustedSources"]

@@ -80,7 +80,8 @@ func samples() []sample {
 	}
 }
 
-// hops are the rules that a CloudTrail event goes through. Sources besides AWS's own are trusted where they are named.
+// hops are the rules that a CloudTrail event goes through. Sources besides AWS's own are trusted
+// where they are named.
 func hops(t *testing.T, events string, trusted ...string) map[string]object {
 	t.Helper()
 	given := map[string]string{"CloudTrailEvents": events, "TrustedSources": strings.Join(trusted, ",")}

@@ -124,8 +124,8 @@ var comparisons = map[string]func(s, part string) bool{
 	"equals-ignore-case": strings.EqualFold,
 }
 
-// anythingBut matches a string that is none of the excluded ones: {"prefix": "x"}, or {"wildcard": ["x*", "y"]} with
-// an asterisk at the end or none. A field that is missing does not match.
+// anythingBut matches a string that is none of the excluded ones: {"prefix": "x"}, or {"wildcard":
+// ["x*", "y"]} with an asterisk at the end or none. A field that is missing does not match.
 func anythingBut(arg any, values []any, leaf bool) (bool, error) {
 	exclusion, _ := arg.(object)
 	wildcards, _ := exclusion["wildcard"].([]any)

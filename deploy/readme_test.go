@@ -84,8 +84,8 @@ func TestReadmeNamesTheTemplatesOutputs(t *testing.T) {
 	}
 }
 
-// The forged event is one that the central bus takes and counts: if its rule did not match, the test of the path would
-// show nothing.
+// The forged event is one that the central bus takes and counts: if its rule did not match, the
+// test of the path would show nothing.
 func TestReadmesForgedEventIsCounted(t *testing.T) {
 	m := regexp.MustCompile("(?s)cat > forged.json <<'END'\n(.*?)\nEND\n").FindStringSubmatch(readme(t))
 	if m == nil {
