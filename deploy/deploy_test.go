@@ -68,6 +68,9 @@ func TestRuleNames(t *testing.T) {
 func TestPartitionKeyPath(t *testing.T) {
 	central := deploy(t, "central", map[string]string{"AcceptSchedulerHeartbeat": "yes"})
 	for id, rule := range central.ofType("AWS::Events::Rule") {
+		if id == "ForeignSourceRule" {
+			continue // it sends nothing to the stream: TestForgedEventsAreCountedAndNotDelivered
+		}
 		var want any
 		if id == "CloudTrailRule" {
 			want = "$.detail.eventID"

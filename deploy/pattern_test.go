@@ -99,15 +99,14 @@ func operate(operator object, values []any, leaf bool) (bool, error) {
 		if name == "exists" {
 			return arg == leaf, nil
 		}
+		if name == "anything-but" {
+			return anythingBut(arg, values, leaf)
+		}
 		text, ok := arg.(string)
 		if !ok {
 			return false, fmt.Errorf("%s: %v is not a string", name, arg)
 		}
-		compare := map[string]func(s, part string) bool{
-			"prefix":             strings.HasPrefix,
-			"suffix":             strings.HasSuffix,
-			"equals-ignore-case": strings.EqualFold,
-		}[name]
+		compare := comparisons[name]
 		if compare == nil {
 			return false, fmt.Errorf("operator %s is not known to the tests", name)
 		}
@@ -115,6 +114,40 @@ func operate(operator object, values []any, leaf bool) (bool, error) {
 			s, ok := v.(string)
 			return ok && compare(s, text)
 		}), nil
+	}
+	return false, nil
+}
+
+var comparisons = map[string]func(s, part string) bool{
+	"prefix":             strings.HasPrefix,
+	"suffix":             strings.HasSuffix,
+	"equals-ignore-case": strings.EqualFold,
+}
+
+// anythingBut matches a string that is none of the excluded ones: {"prefix": "x"}, or {"wildcard":
+// ["x*", "y"]} with an asterisk at the end or none. A field that is missing does not match.
+func anythingBut(arg any, values []any, leaf bool) (bool, error) {
+	exclusion, _ := arg.(object)
+	wildcards, _ := exclusion["wildcard"].([]any)
+	if prefix, ok := exclusion["prefix"].(string); ok {
+		wildcards = []any{prefix + "*"}
+	}
+	if len(exclusion) != 1 || len(wildcards) == 0 {
+		return false, fmt.Errorf("anything-but %v is not known to the tests", arg)
+	}
+	for _, value := range values {
+		s, ok := value.(string)
+		excluded := !ok || !leaf
+		for _, w := range wildcards {
+			text, open := strings.CutSuffix(fmt.Sprint(w), "*")
+			if strings.Contains(text, "*") {
+				return false, fmt.Errorf("anything-but %v is not known to the tests", arg)
+			}
+			excluded = excluded || s == text || open && strings.HasPrefix(s, text)
+		}
+		if !excluded {
+			return true, nil
+		}
 	}
 	return false, nil
 }
@@ -155,6 +188,15 @@ func TestMatcherDoesWhatEventBridgeDoes(t *testing.T) {
 		{"suffix elsewhere in the string", `{"a":[{"suffix":":root"}]}`, `{"a":"arn:root:x"}`, false},
 		{"suffix of what is not a string", `{"a":[{"suffix":"1"}]}`, `{"a":1}`, false},
 		{"prefix", `{"a":[{"prefix":"aws."}]}`, `{"a":"aws.ec2"}`, true},
+		{"anything-but prefix", `{"a":[{"anything-but":{"prefix":"aws."}}]}`, `{"a":"com.example"}`, true},
+		{"anything-but prefix, excluded", `{"a":[{"anything-but":{"prefix":"aws."}}]}`, `{"a":"aws.ec2"}`, false},
+		{"anything-but prefix, case matters", `{"a":[{"anything-but":{"prefix":"aws."}}]}`, `{"a":"AWS.ec2"}`, true},
+		{"anything-but does not match what is missing", `{"a":[{"anything-but":{"prefix":"aws."}}]}`, `{}`, false},
+		{"anything-but wildcards", `{"a":[{"anything-but":{"wildcard":["aws.*","org.x"]}}]}`, `{"a":"org.xy"}`, true},
+		{"anything-but wildcards, excluded by the first", `{"a":[{"anything-but":{"wildcard":["aws.*","org.x"]}}]}`, `{"a":"aws.ec2"}`, false},
+		{"anything-but wildcards, excluded by the second", `{"a":[{"anything-but":{"wildcard":["aws.*","org.x"]}}]}`, `{"a":"org.x"}`, false},
+		{"two $or, one in a field", `{"$or":[{"a":["x"]},{"a":["y"]}],"d":{"$or":[{"b":["x"]},{"c":["y"]}]}}`, `{"a":"y","d":{"c":"y"}}`, true},
+		{"two $or, the second has no branch", `{"$or":[{"a":["x"]},{"a":["y"]}],"d":{"$or":[{"b":["x"]},{"c":["y"]}]}}`, `{"a":"y","d":{"b":"y"}}`, false},
 		{"exists false, missing", `{"a":[{"exists":false}]}`, `{}`, true},
 		{"exists false, missing in a parent that is missing", `{"p":{"a":[{"exists":false}]}}`, `{}`, true},
 		{"exists false, there", `{"a":[{"exists":false}]}`, `{"a":""}`, false},
@@ -175,7 +217,7 @@ func TestMatcherDoesWhatEventBridgeDoes(t *testing.T) {
 			}
 		})
 	}
-	for _, unknown := range []string{`{"a":[{"anything-but":"x"}]}`, `{"a":"x"}`, `{"a":[]}`, `{"$or":[{"a":["x"]}]}`} {
+	for _, unknown := range []string{`{"a":[{"anything-but":"x"}]}`, `{"a":[{"anything-but":{"suffix":"x"}}]}`, `{"a":[{"anything-but":{"wildcard":["x*y"]}}]}`, `{"a":"x"}`, `{"a":[]}`, `{"$or":[{"a":["x"]}]}`} {
 		if _, err := matches(fromJSON(t, unknown).(object), object{"a": "y"}); err == nil {
 			t.Errorf("%s: want an error", unknown)
 		}

@@ -79,7 +79,7 @@ func TestPagesNameTheWorkersFlags(t *testing.T) {
 // foreignNames are those of AWS in the style of a parameter.
 var foreignNames = []string{
 	"AccessDenied", "AccessKeyId", "CannotPullContainerError", "ConditionalCheckFailed", "FailedInvocations", "GetFederationToken",
-	"GetItem", "GetSessionToken", "Invocations", "KMS", "OutOfMemoryError", "ProvisionedThroughputExceeded", "PutEvents", "PutRecord",
+	"GetItem", "GetSessionToken", "Invocations", "KMS", "MatchedEvents", "OutOfMemoryError", "ProvisionedThroughputExceeded", "PutEvents", "PutRecord", "PutRule",
 	"ResourceNotFound", "ThrottlingException", "UpdateItem", "Username",
 }
 

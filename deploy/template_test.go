@@ -248,6 +248,12 @@ func (s *stack) call(name string, arg any) any {
 			parts = append(parts, fmt.Sprint(part))
 		}
 		return strings.Join(parts, args[0].(string))
+	case "Fn::Split":
+		var parts []any
+		for part := range strings.SplitSeq(fmt.Sprint(s.eval(args[1])), args[0].(string)) {
+			parts = append(parts, part)
+		}
+		return parts
 	case "Fn::FindInMap":
 		key := fmt.Sprint(s.eval(args[1]))
 		return s.template.section("Mappings")[args[0].(string)].(object)[key].(object)[args[2].(string)]

@@ -32,6 +32,8 @@ resource "aws_cloudformation_stack" "central" {
   parameters = {
     OrganizationId           = var.organization_id
     CloudTrailEvents         = var.cloudtrail_events
+    TrustedSources           = join(",", var.trusted_sources)
+    KeepForeignEvents        = var.keep_foreign_events ? "yes" : "no"
     AcceptSchedulerHeartbeat = var.heartbeat_via == "scheduler" ? "yes" : "no"
     StreamMode               = var.stream_mode
     AlarmTopicArn            = var.alarm_topic_arn
@@ -43,6 +45,7 @@ locals {
   forwarder = {
     CentralBusArn      = aws_cloudformation_stack.central.outputs["BusArn"]
     CloudTrailEvents   = var.cloudtrail_events
+    TrustedSources     = join(",", var.trusted_sources)
     HeartbeatAccountId = var.heartbeat_account_id
     HeartbeatVia       = var.heartbeat_via
     AlarmTopicName     = var.forwarder_alarm_topic_name
@@ -109,6 +112,7 @@ resource "aws_cloudformation_stack" "service" {
     Image                 = var.image
     ImageRepositoryArn    = var.image_repository_arn
     StreamArn             = aws_cloudformation_stack.central.outputs["StreamArn"]
+    TrustedSources        = join(",", var.trusted_sources)
     HeartbeatRegions      = join(",", var.regions)
     VpcId                 = var.vpc_id
     SubnetIds             = join(",", var.subnet_ids)

@@ -12,3 +12,8 @@ output "dead_letters_url" {
   description = "Queue of the events that did not reach the stream."
   value       = aws_cloudformation_stack.central.outputs["DeadLettersUrl"]
 }
+
+output "foreign_source_alarm" {
+  description = "Alarm for events that claim to be CloudTrail's and come from another source."
+  value       = aws_cloudformation_stack.central.outputs["ForeignSourceAlarm"]
+}

@@ -36,6 +36,18 @@ variable "cloudtrail_events" {
   default     = "root-only"
 }
 
+variable "trusted_sources" {
+  description = "For organisations that republish CloudTrail's events: sources besides AWS's own whose events are forwarded, let into the stream and judged."
+  type        = list(string)
+  default     = []
+}
+
+variable "keep_foreign_events" {
+  description = "true to see who sends events that claim to be CloudTrail's, in a queue; they are counted either way. Not for long: see KeepForeignEvents."
+  type        = bool
+  default     = false
+}
+
 variable "stream_mode" {
   description = "ON_DEMAND or PROVISIONED."
   type        = string
@@ -43,7 +55,7 @@ variable "stream_mode" {
 }
 
 variable "alarm_topic_arn" {
-  description = "SNS topic that hears of events that did not reach the stream."
+  description = "SNS topic that hears of events that did not reach the stream, and of imitated ones."
   type        = string
   default     = ""
 }
