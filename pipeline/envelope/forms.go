@@ -21,7 +21,6 @@ import (
 
 var (
 	errEmpty     = errors.New("empty record")
-	errTooMany   = errors.New("limit exceeded: more events in one record than allowed")
 	errNoDetail  = errors.New("the envelope's detail is not an object")
 	errNoEvents  = errors.New("a DATA_MESSAGE without a list of logEvents")
 	errNoMessage = errors.New("the log event's message is not a string")

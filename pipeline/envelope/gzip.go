@@ -66,3 +66,9 @@ func promised(data []byte, limit int) int {
 	size := int(binary.LittleEndian.Uint32(data[len(data)-4:]))
 	return min(size, 1032*len(data), limit) + 1
 }
+
+// KeptBytes is the largest buffer that a decoder keeps between two records: one gzip bomb must not hold memory for good.
+const KeptBytes = 4 << 20
+
+// errLeft means that the consumer has left the sequence.
+var errLeft = errors.New("the sequence was left")

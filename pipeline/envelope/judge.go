@@ -1,10 +1,6 @@
 package envelope
 
-import (
-	"errors"
-
-	"rootwatch/classify"
-)
+import "errors"
 
 // maxEvent bounds what one event may hold in memory. CloudTrail's have 256 KB at most, EventBridge's entries 1 MB.
 const maxEvent = 4 << 20
@@ -62,35 +58,3 @@ func (t *topLevel) namesNobody() bool {
 // identifies reports whether there is an identity that says something. One of a wrong type does: it is refused when the event
 // is decoded.
 func (t *topLevel) identifies() bool { return t.identity != nil && !saysNothing(t.identity) }
-
-// saysNothing reports whether a valid value is an object without any member that says something.
-func saysNothing(value []byte) bool {
-	w := walker{data: value}
-	if w.peek() != '{' {
-		return false
-	}
-	for started := false; ; started = true {
-		_, more, err := w.member(started)
-		if err != nil {
-			return false
-		}
-		if !more {
-			break
-		}
-		v, err := w.value()
-		if err != nil {
-			return false
-		}
-		switch v[0] {
-		case '"':
-			if len(v) > len(`""`) {
-				return false
-			}
-		case '{', '[', 'n':
-		default:
-			return false // a number or a boolean
-		}
-	}
-	var t classify.Text
-	return t.UnmarshalJSON(value) == nil && t.Empty()
-}

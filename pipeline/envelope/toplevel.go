@@ -1,10 +1,9 @@
 package envelope
 
 import (
-	"bytes"
-	"strings"
-	"unicode/utf8"
+	"errors"
 
+	"rootwatch/classify"
 	"rootwatch/pipeline/scan"
 )
 
@@ -155,6 +154,8 @@ func (t *topLevel) set(key, value []byte) {
 	}
 }
 
+var errTooMany = errors.New("limit exceeded: more events in one record than allowed")
+
 // readList reads an array's elements.
 func (t *topLevel) readList(w *walker, l *list, maxEvents int) error {
 	l.present = true
@@ -284,44 +285,34 @@ func (t *topLevel) field(key []byte) *[]byte {
 	return nil
 }
 
-// named reports whether a member's name means a field, by the rule of encoding/json. A letter's other case may
-// take more bytes (the Kelvin sign is a K), never fewer.
-func named(key []byte, field string) bool {
-	if len(key) < len(field) || key[0] < 0x80 && key[0]|0x20 != field[0]|0x20 {
+// saysNothing reports whether a valid value is an object without any member that says something.
+func saysNothing(value []byte) bool {
+	w := walker{data: value}
+	if w.peek() != '{' {
 		return false
 	}
-	return string(key) == field || bytes.EqualFold(key, []byte(field))
-}
-
-func isString(value []byte) bool { return len(value) > 0 && value[0] == '"' }
-
-// is reports whether a value is a string with this text.
-func is(value []byte, text string) bool {
-	if !isString(value) || len(value) < len(text)+2 {
-		return false
+	for started := false; ; started = true {
+		_, more, err := w.member(started)
+		if err != nil {
+			return false
+		}
+		if !more {
+			break
+		}
+		v, err := w.value()
+		if err != nil {
+			return false
+		}
+		switch v[0] {
+		case '"':
+			if len(v) > len(`""`) {
+				return false
+			}
+		case '{', '[', 'n':
+		default:
+			return false // a number or a boolean
+		}
 	}
-	return string(value[1:len(value)-1]) == text || bytes.IndexByte(value, '\\') >= 0 && textOr(value) == text
-}
-
-// begins reports whether a value is a string that begins with this text.
-func begins(value []byte, text string) bool {
-	if !isString(value) {
-		return false
-	}
-	return bytes.HasPrefix(value[1:], []byte(text)) || bytes.IndexByte(value, '\\') >= 0 && strings.HasPrefix(textOr(value), text)
-}
-
-// textOr is a string's value, "" for anything else.
-func textOr(value []byte) string {
-	if !isString(value) {
-		return ""
-	}
-	if plain := value[1 : len(value)-1]; bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
-		return string(plain)
-	}
-	s, err := text(value)
-	if err != nil {
-		return ""
-	}
-	return s
+	var t classify.Text
+	return t.UnmarshalJSON(value) == nil && t.Empty()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"rootwatch/classify/plain"
@@ -175,4 +176,58 @@ var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\
 func appendDecoded(buf, value []byte) ([]byte, bool) {
 	s, err := text(value)
 	return append(buf, s...), err == nil
+}
+
+// named reports whether a member's name means a field, by the rule of encoding/json. A letter's other case may
+// take more bytes (the Kelvin sign is a K), never fewer.
+func named(key []byte, field string) bool {
+	if len(key) < len(field) || key[0] < 0x80 && key[0]|0x20 != field[0]|0x20 {
+		return false
+	}
+	return string(key) == field || bytes.EqualFold(key, []byte(field))
+}
+
+func isString(value []byte) bool { return len(value) > 0 && value[0] == '"' }
+
+// is reports whether a value is a string with this text.
+func is(value []byte, text string) bool {
+	if !isString(value) || len(value) < len(text)+2 {
+		return false
+	}
+	return string(value[1:len(value)-1]) == text || bytes.IndexByte(value, '\\') >= 0 && textOr(value) == text
+}
+
+// begins reports whether a value is a string that begins with this text.
+func begins(value []byte, text string) bool {
+	if !isString(value) {
+		return false
+	}
+	return bytes.HasPrefix(value[1:], []byte(text)) || bytes.IndexByte(value, '\\') >= 0 && strings.HasPrefix(textOr(value), text)
+}
+
+// textOr is a string's value, "" for anything else.
+func textOr(value []byte) string {
+	if !isString(value) {
+		return ""
+	}
+	if plain := value[1 : len(value)-1]; bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
+		return string(plain)
+	}
+	s, err := text(value)
+	if err != nil {
+		return ""
+	}
+	return s
+}
+
+// blank reports whether nothing but JSON's white space is left.
+func blank(rest []byte) bool {
+	for _, c := range rest {
+		switch c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return false
+		}
+	}
+	return true
 }
