@@ -18,24 +18,27 @@ import (
 
 // Config says how a pipeline is built; the zero value of a field means its default.
 type Config struct {
-	// Sinks take each finding in this order, before it is written down and counted. At least one: a root
-	// call that is only counted cannot be followed up.
+	// Sinks take each finding in this order, before it is written down and counted. At least one: a
+	// root call that is only counted cannot be followed up.
 	Sinks []Sink
 	// Ledger remembers which calls were finished. Default: a [MemoryLedger] of DedupSize.
 	Ledger Ledger
-	// Copy, if set, is told of each copy that changes nothing. The pipeline counts it and shows it to nobody.
+	// Copy, if set, is told of each copy that changes nothing. The pipeline counts it and shows it
+	// to nobody.
 	Copy func(*Finding)
 	// DedupSize is how many root calls the default ledger remembers. Default 100,000.
 	DedupSize int
-	// TrustedSources are values of an EventBridge envelope's `source`, besides AWS's own, whose CloudTrail
-	// events are believed: those of an organisation that republishes them.
+	// TrustedSources are values of an EventBridge envelope's `source`, besides AWS's own, whose
+	// CloudTrail events are believed: those of an organisation that republishes them.
 	TrustedSources []string
-	// HeartbeatRegions are the regions that are expected to report; see rootwatch_last_heartbeat_timestamp_seconds.
+	// HeartbeatRegions are the regions that are expected to report; see
+	// rootwatch_last_heartbeat_timestamp_seconds.
 	HeartbeatRegions []string
 	// MaxAccounts is how many accounts get label values of their own. Default 5,000.
 	MaxAccounts int
-	// MaxExpanded is how many bytes a gzipped record may expand to. Default 32 MiB: a payload of CloudWatch Logs is 1 MB
-	// at most, and the text of CloudTrail's events compresses to a tenth or so.
+	// MaxExpanded is how many bytes a gzipped record may expand to. Default 32 MiB: a payload of
+	// CloudWatch Logs is 1 MB at most, and the text of CloudTrail's events compresses to a tenth or
+	// so.
 	MaxExpanded int
 	// MaxEvents is how many events one record may hold. Default 100,000.
 	MaxEvents int
@@ -43,8 +46,8 @@ type Config struct {
 	DecodeWorkers int
 	// Registerer is where the metrics go. nil: they are kept and shown nowhere.
 	Registerer prometheus.Registerer
-	// Logger takes the pipeline's own messages (undecodable records, foreign sources, retries); findings go
-	// to the sinks. Default slog.Default.
+	// Logger takes the pipeline's own messages (undecodable records, foreign sources, retries);
+	// findings go to the sinks. Default slog.Default.
 	Logger *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -139,9 +142,10 @@ func New(cfg Config) (*Pipeline, error) {
 // maxAhead is how far another task's clock may be ahead of this one's.
 const maxAhead = 5 * time.Minute
 
-// Raise brings the series that pages up to a call that another task has counted, or this one before it was started again: a
-// ledger remembers them. It never goes back, and may be called at any time. A moment in the future is refused: the series
-// would stand there, and the calls until then would page nobody.
+// Raise brings the series that pages up to a call that another task has counted, or this one before
+// it was started again: a ledger remembers them. It never goes back, and may be called at any time.
+// A moment in the future is refused: the series would stand there, and the calls until then would
+// page nobody.
 func (p *Pipeline) Raise(accountID string, severity classify.Severity, counted time.Time) {
 	if now := p.emit.now(); counted.After(now.Add(maxAhead)) {
 		p.emit.log.Error("a root call was counted in the future and is left out of the series that pages: check the clocks of the tasks, and the ledger's item",
@@ -154,10 +158,11 @@ func (p *Pipeline) Raise(accountID string, severity classify.Severity, counted t
 // errStopped is what submit returns after the source's Run has returned.
 var errStopped = errors.New("pipeline has stopped: the batch was not taken")
 
-// Run starts the stages, lets src run until it returns, and stops them; its error is src's. When ctx ends
-// the source stops reading while the stages go on, so that what is in flight can be finished: the source
-// waits for that. What is not done when src returns is cut short, its Done is never called. No goroutine is
-// left when Run returns, but of a stage that hangs in a sink or a log that minds no context: that is an error of Run's.
+// Run starts the stages, lets src run until it returns, and stops them; its error is src's. When
+// ctx ends the source stops reading while the stages go on, so that what is in flight can be
+// finished: the source waits for that. What is not done when src returns is cut short, its Done is
+// never called. No goroutine is left when Run returns, but of a stage that hangs in a sink or a log
+// that minds no context: that is an error of Run's.
 func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 	stagesCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -186,8 +191,9 @@ func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 	})
 }
 
-// errHangs is part of Run's error when the stages do not end although nothing is left for them to do: a write to a log that
-// nobody reads may block for ever, and would take the whole program's end with it.
+// errHangs is part of Run's error when the stages do not end although nothing is left for them to
+// do: a write to a log that nobody reads may block for ever, and would take the whole program's end
+// with it.
 var errHangs = errors.New("a stage of the pipeline does not end: a sink or the log hangs")
 
 // patience is how long Run waits for its stages to end.
@@ -208,8 +214,8 @@ func ended(running *sync.WaitGroup, patience time.Duration) bool {
 	}
 }
 
-// start wires the stages. A channel holds one batch, so that a stage can go on while the next is busy;
-// decode has as many batches under way as it has workers. All goroutines end with ctx.
+// start wires the stages. A channel holds one batch, so that a stage can go on while the next is
+// busy; decode has as many batches under way as it has workers. All goroutines end with ctx.
 func (p *Pipeline) start(ctx context.Context, running *sync.WaitGroup) chan<- *Batch {
 	submitted := make(chan *Batch)
 	decoded := parallel(ctx, running, p.workers, p.decode, submitted)

@@ -7,14 +7,15 @@ import (
 	"rootwatch/pipeline/scan"
 )
 
-// topLevel is what stands at the top level of a text: enough to tell which form it has. Values are JSON texts;
-// nil means absent or null. Names are matched as encoding/json matches them, upper and lower case alike, and
-// of several members with one name the last holds, but for lists: each of them is judged.
+// topLevel is what stands at the top level of a text: enough to tell which form it has. Values are
+// JSON texts; nil means absent or null. Names are matched as encoding/json matches them, upper and
+// lower case alike, and of several members with one name the last holds, but for lists: each of
+// them is judged.
 type topLevel struct {
 	// EventBridge
 	detailType, source, account, region, time, detail []byte
-	// A bare event. LookupEvents gives the same two members in capitals beside the event proper, which
-	// matters: that element has no identity, and as a bare event it would pass for not root.
+	// A bare event. LookupEvents gives the same two members in capitals beside the event proper,
+	// which matters: that element has no identity, and as a bare event it would pass for not root.
 	eventSource, eventName     []byte
 	lookupSource, lookupName   []byte
 	cloudTrailEvent            []byte
@@ -31,7 +32,8 @@ type list struct {
 	notRoot  int // those that need no second look, left out of the elements
 }
 
-// element is an element of a list. broken means that the text breaks inside of it: only what stands whole in it counts.
+// element is an element of a list. broken means that the text breaks inside of it: only what stands
+// whole in it counts.
 type element struct {
 	text   []byte
 	quoted []byte // the value of the member that holds the event, of elements that are such a wrapping
@@ -72,8 +74,8 @@ func (t *topLevel) isEventBridge() bool { return t.detailType != nil }
 // isEvent reports whether the text is one event.
 func (t *topLevel) isEvent() bool { return t.isEventBridge() || t.isBare() || t.isInsight() }
 
-// isBare reports whether the text is an event by itself. A record of the stream may hold anything: what is not in a list
-// of events must have both strings to be one.
+// isBare reports whether the text is an event by itself. A record of the stream may hold anything:
+// what is not in a list of events must have both strings to be one.
 func (t *topLevel) isBare() bool {
 	if isString(t.eventSource) && isString(t.eventName) {
 		return true
@@ -82,8 +84,8 @@ func (t *topLevel) isBare() bool {
 		(isString(t.eventSource) || isString(t.lookupSource)) && (isString(t.eventName) || isString(t.lookupName))
 }
 
-// isInsight reports whether the text is an Insight event: its source and its name stand in insightDetails (AWS CloudTrail
-// User Guide, "CloudTrail record contents for Insights events").
+// isInsight reports whether the text is an Insight event: its source and its name stand in
+// insightDetails (AWS CloudTrail User Guide, "CloudTrail record contents for Insights events").
 func (t *topLevel) isInsight() bool {
 	return (is(t.eventCategory, "Insight") || is(t.eventType, "AwsCloudTrailInsight")) && !t.holdsEvents()
 }
@@ -93,7 +95,8 @@ func (t *topLevel) holdsEvents() bool {
 	return t.logEvents.present || t.records.present || t.events.present || t.cloudTrailEvent != nil
 }
 
-// holdsElements reports whether there is at least one element in a list, or what else holds an event.
+// holdsElements reports whether there is at least one element in a list, or what else holds an
+// event.
 func (t *topLevel) holdsElements() bool { return t.elements() > 0 || t.cloudTrailEvent != nil }
 
 // lacksEvents reports whether the text says that there are events, and has no list of them.
@@ -107,8 +110,9 @@ func (t *topLevel) isControl() bool {
 		!t.records.present && !t.events.present && t.cloudTrailEvent == nil
 }
 
-// read reads the top level of a text of any form. On an error t holds what stands before it, the elements of a list that
-// breaks included. More elements than maxEvents are an error; 0 means that no list is looked for.
+// read reads the top level of a text of any form. On an error t holds what stands before it, the
+// elements of a list that breaks included. More elements than maxEvents are an error; 0 means that
+// no list is looked for.
 func (t *topLevel) read(data []byte, maxEvents int, exhaustive bool) error {
 	t.reset()
 	w := walker{data: data, exhaustive: exhaustive}
@@ -207,8 +211,8 @@ func (w *walker) notRoot() bool {
 	return true
 }
 
-// find steps over the next value. If that is an object it gives the value of one of its members, nil if that is absent or
-// null, and on an error what stands before it.
+// find steps over the next value. If that is an object it gives the value of one of its members,
+// nil if that is absent or null, and on an error what stands before it.
 func (w *walker) find(member string) (found []byte, err error) {
 	if w.peek() != '{' {
 		_, err := w.value()

@@ -9,21 +9,26 @@ type Kind uint8
 const (
 	// Event is a CloudTrail event that must be judged: Text and Account.
 	Event Kind = iota
-	// NotRoot stands for Events events of which package scan says that root surely did not make them.
+	// NotRoot stands for Events events of which package scan says that root surely did not make
+	// them.
 	NotRoot
 	// NotCloudTrail is valid JSON that is no CloudTrail event.
 	NotCloudTrail
-	// Aggregated is one of CloudTrail's aggregated events: it sums up data events, and is the record of no call.
+	// Aggregated is one of CloudTrail's aggregated events: it sums up data events, and is the
+	// record of no call.
 	Aggregated
-	// Heartbeat is a Scheduled Event of EventBridge's: Region, and Time, which is zero if it cannot be read.
+	// Heartbeat is a Scheduled Event of EventBridge's: Region, and Time, which is zero if it cannot
+	// be read.
 	Heartbeat
-	// ForeignSource is an event in an EventBridge envelope whose source may not speak for CloudTrail: Source, DetailType
-	// and Account.
+	// ForeignSource is an event in an EventBridge envelope whose source may not speak for
+	// CloudTrail: Source, DetailType and Account.
 	ForeignSource
-	// Undecodable is something broken, beyond a limit, or of a wrong type on the way to the verdict: Text and Err.
+	// Undecodable is something broken, beyond a limit, or of a wrong type on the way to the
+	// verdict: Text and Err.
 	Undecodable
-	// LargeText is no part of the record: to go on, the decoder needs a text of more than [KeptBytes] in memory. A consumer
-	// with several decoders waits here, so that one of them holds such a text at a time.
+	// LargeText is no part of the record: to go on, the decoder needs a text of more than
+	// [KeptBytes] in memory. A consumer with several decoders waits here, so that one of them holds
+	// such a text at a time.
 	LargeText
 	kinds
 )
@@ -36,9 +41,11 @@ func (k Kind) String() string {
 type Unit struct {
 	Kind   Kind
 	Events int // of NotRoot, how many; 1 otherwise
-	// Text is the JSON text of an event, or the broken text, or the beginning of it. It is valid until the next unit.
+	// Text is the JSON text of an event, or the broken text, or the beginning of it. It is valid
+	// until the next unit.
 	Text []byte
-	// Account is what the envelope says of the account: `account` of EventBridge's, `owner` of CloudWatch Logs'.
+	// Account is what the envelope says of the account: `account` of EventBridge's, `owner` of
+	// CloudWatch Logs'.
 	Account            string
 	Err                error
 	Source, DetailType string

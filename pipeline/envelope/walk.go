@@ -14,9 +14,9 @@ import (
 	"rootwatch/pipeline/scan"
 )
 
-// walker steps through a JSON text, value by value and without copying it. It accepts what encoding/json
-// accepts; where the text breaks it has stepped over everything before, which is the reason for it: the events
-// before the break of a truncated payload are judged.
+// walker steps through a JSON text, value by value and without copying it. It accepts what
+// encoding/json accepts; where the text breaks it has stepped over everything before, which is the
+// reason for it: the events before the break of a truncated payload are judged.
 type walker struct {
 	data       []byte
 	pos        int
@@ -61,8 +61,9 @@ func (w *walker) end() error {
 	return nil
 }
 
-// value steps over one value of any kind and returns its text. What the scanner calls invalid is looked at again for
-// the reason. Either way a value ends where encoding/json ends it, whatever follows: of 01 it is the 0.
+// value steps over one value of any kind and returns its text. What the scanner calls invalid is
+// looked at again for the reason. Either way a value ends where encoding/json ends it, whatever
+// follows: of 01 it is the 0.
 func (w *walker) value() ([]byte, error) {
 	w.peek()
 	rest := w.data[w.pos:]
@@ -89,8 +90,9 @@ func (w *walker) value() ([]byte, error) {
 	}
 }
 
-// member steps to the value of an object's next member and gives its name; more is false behind the last one. started
-// reports whether it was called for this object before: the first call steps into it.
+// member steps to the value of an object's next member and gives its name; more is false behind the
+// last one. started reports whether it was called for this object before: the first call steps into
+// it.
 func (w *walker) member(started bool) (name []byte, more bool, err error) {
 	if more, err = w.next(started, '{', '}'); err != nil || !more {
 		return nil, false, err
@@ -144,8 +146,9 @@ func text(value []byte) (string, error) {
 	return *s, nil
 }
 
-// appendText appends the value of a valid JSON string to buf; ok is false for any other value. Most strings that
-// hold an event are ASCII with a backslash before each quote: these take the short way.
+// appendText appends the value of a valid JSON string to buf; ok is false for any other value. Most
+// strings that hold an event are ASCII with a backslash before each quote: these take the short
+// way.
 func appendText(buf, value []byte) (_ []byte, ok bool) {
 	if !isString(value) {
 		return buf, false
@@ -178,8 +181,8 @@ func appendDecoded(buf, value []byte) ([]byte, bool) {
 	return append(buf, s...), err == nil
 }
 
-// named reports whether a member's name means a field, by the rule of encoding/json. A letter's other case may
-// take more bytes (the Kelvin sign is a K), never fewer.
+// named reports whether a member's name means a field, by the rule of encoding/json. A letter's
+// other case may take more bytes (the Kelvin sign is a K), never fewer.
 func named(key []byte, field string) bool {
 	if len(key) < len(field) || key[0] < 0x80 && key[0]|0x20 != field[0]|0x20 {
 		return false

@@ -31,7 +31,8 @@ func (t *Totals) all() int {
 // maxNamed is how many files are named in a sentence.
 const maxNamed = 3
 
-// Lines say in sentences what was read; unexplained and invoked are the root calls that were asked for.
+// Lines say in sentences what was read; unexplained and invoked are the root calls that were asked
+// for.
 func (t *Totals) Lines(unexplained, invoked int) []string {
 	of := []string{counted(unexplained, "unexplained root call", "unexplained root calls"), number(invoked) + " by services themselves"}
 	for _, p := range []struct {
