@@ -14,8 +14,8 @@ import (
 	"rootwatch/pipeline/scan/scantest"
 )
 
-// BenchmarkPipeline is what a record costs in the whole line, from submit to Done: batches as GetRecords gives
-// them to a busy shard, one call in a thousand by root.
+// BenchmarkPipeline is what a record costs in the whole line, from submit to Done: batches as
+// GetRecords gives them to a busy shard, one call in a thousand by root.
 func BenchmarkPipeline(b *testing.B) {
 	const perBatch, perPayload = 500, 50
 	g := scantest.New(1)
@@ -72,8 +72,8 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 }
 
-// BenchmarkDecodeAndFilter is what an event costs that root did not make, in the forms of the worker's stream and of
-// log files.
+// BenchmarkDecodeAndFilter is what an event costs that root did not make, in the forms of the
+// worker's stream and of log files.
 func BenchmarkDecodeAndFilter(b *testing.B) {
 	g := scantest.New(1)
 	var wrapped, bare [][]byte

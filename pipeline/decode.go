@@ -15,8 +15,8 @@ import (
 	"rootwatch/pipeline/envelope"
 )
 
-// decoder is the first stage: it pulls the units out of each record (package envelope knows the forms), counts them, and
-// hands the events on.
+// decoder is the first stage: it pulls the units out of each record (package envelope knows the
+// forms), counts them, and hands the events on.
 type decoder struct {
 	cfg        envelope.Config
 	log        *slog.Logger
@@ -50,8 +50,9 @@ func (d *decoder) process(ctx context.Context, w *work) error {
 	return ctx.Err()
 }
 
-// record decodes one record. A panic is a fault of ours that these bytes brought out: they count as undecodable, and what was
-// found before is judged. When ctx ends the rest is left: the batch goes no further.
+// record decodes one record. A panic is a fault of ours that these bytes brought out: they count as
+// undecodable, and what was found before is judged. When ctx ends the rest is left: the batch goes
+// no further.
 func (d *decoder) record(ctx context.Context, w *work, index int, units *envelope.Decoder) {
 	r := reading{decoder: d, work: w, index: index, record: &w.Records[index]}
 	defer func() {
@@ -91,8 +92,8 @@ func (d *decoder) record(ctx context.Context, w *work, index int, units *envelop
 	}
 }
 
-// maxLogged bounds how many undecodable units of one record, and how many events of foreign sources, are logged one
-// by one: a record may hold as many as somebody likes.
+// maxLogged bounds how many undecodable units of one record, and how many events of foreign
+// sources, are logged one by one: a record may hold as many as somebody likes.
 const maxLogged = 10
 
 // reading is the decoding of one record.
@@ -176,7 +177,8 @@ func identify(e *classify.Event, data []byte) string {
 	return id.Value
 }
 
-// identifies reports whether a text can tell events apart: a string that says something, and all of whose bytes were readable.
+// identifies reports whether a text can tell events apart: a string that says something, and all of
+// whose bytes were readable.
 func identifies(id classify.Text) bool {
 	return !id.Odd && strings.TrimSpace(id.Value) != "" && !strings.ContainsRune(id.Value, utf8.RuneError)
 }

@@ -1,5 +1,6 @@
-// Package pipeline takes records from a source and brings the root calls in them to the sinks and the
-// metrics. It is one line of stages with bounded channels between them; what travels is the batch:
+// Package pipeline takes records from a source and brings the root calls in them to the sinks and
+// the metrics. It is one line of stages with bounded channels between them; what travels is the
+// batch:
 //
 //	Source → decode (several workers) → filter-root → classify → emit → sinks, ledger, metrics
 //
@@ -8,18 +9,20 @@
 //	classify  judges each of them (package classify holds the rules)
 //	emit      drops copies, hands findings to the sinks, writes them down in the ledger, counts, and says Done
 //
-// What a source must do and is told stands in source.go, what a sink is given in finding.go; the line itself (slots, partial
-// batches, channels) is line.go, and pipeline.go wires it.
+// What a source must do and is told stands in source.go, what a sink is given in finding.go; the
+// line itself (slots, partial batches, channels) is line.go, and pipeline.go wires it.
 //
-// Three promises hold. A batch is Done only when everything in it is finished, so what a source checkpoints
-// can never be lost. Batches leave in the order in which they were submitted, although several are decoded
-// at once. And no record stops the line: what cannot be read is counted, logged and left behind.
+// Three promises hold. A batch is Done only when everything in it is finished, so what a source
+// checkpoints can never be lost. Batches leave in the order in which they were submitted, although
+// several are decoded at once. And no record stops the line: what cannot be read is counted, logged
+// and left behind.
 //
-// Memory is bounded by the batches that the source hands over, whatever is packed into them: a batch with many root calls
-// goes through the later stages as several partial batches, and of texts that expand to more than a few MB there is one at a
-// time.
+// Memory is bounded by the batches that the source hands over, whatever is packed into them: a
+// batch with many root calls goes through the later stages as several partial batches, and of texts
+// that expand to more than a few MB there is one at a time.
 //
-// The forms of records stand in pipeline/envelope. The sources stand in the folders below (pipeline/kinesis for the worker,
-// pipeline/archive for the command line, whose sinks are in pipeline/report); both the worker and the command line go through
-// this package, so that there is one decoder and one judgement.
+// The forms of records stand in pipeline/envelope. The sources stand in the folders below
+// (pipeline/kinesis for the worker, pipeline/archive for the command line, whose sinks are in
+// pipeline/report); both the worker and the command line go through this package, so that there is
+// one decoder and one judgement.
 package pipeline

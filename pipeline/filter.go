@@ -30,8 +30,8 @@ func (s *rootFilter) process(_ context.Context, w *work) error {
 	return nil
 }
 
-// guard runs a step on one event. A panic is a fault of ours that this event brought out: the event is
-// counted as undecodable, which raises an alert, and the process lives on for the others.
+// guard runs a step on one event. A panic is a fault of ours that this event brought out: the event
+// is counted as undecodable, which raises an alert, and the process lives on for the others.
 func guard(log *slog.Logger, w *work, e *event, step func()) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {

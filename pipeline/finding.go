@@ -11,12 +11,12 @@ import (
 type Finding struct {
 	classify.Finding
 	Event *classify.Event
-	// ID is what the copies of one call have in common, beside [Finding.Identity]: the eventID, for an update the eventID of
-	// what it updates. Where that is no string or says nothing it is a hash of the record, and where it is longer than an id can
-	// be a hash of it.
+	// ID is what the copies of one call have in common, beside [Finding.Identity]: the eventID, for
+	// an update the eventID of what it updates. Where that is no string or says nothing it is a
+	// hash of the record, and where it is longer than an id can be a hash of it.
 	ID string
-	// Counted is the moment at which emit took the call up, in whole milliseconds: the value of the paging
-	// series, here and in every task that restores it from a ledger.
+	// Counted is the moment at which emit took the call up, in whole milliseconds: the value of the
+	// paging series, here and in every task that restores it from a ledger.
 	Counted        time.Time
 	ShardID        string
 	SequenceNumber string
@@ -24,9 +24,10 @@ type Finding struct {
 	Arrival        time.Time
 }
 
-// Sink takes findings in emit's order. An error stops the line: emit takes the same finding to the sink
-// again, with growing pauses, until it is accepted or the pipeline stops. A sink may therefore see a finding
-// twice: after an error, and when a batch that was cut short is read again. Take must return when ctx ends.
+// Sink takes findings in emit's order. An error stops the line: emit takes the same finding to the
+// sink again, with growing pauses, until it is accepted or the pipeline stops. A sink may therefore
+// see a finding twice: after an error, and when a batch that was cut short is read again. Take must
+// return when ctx ends.
 type Sink interface {
 	Take(ctx context.Context, f *Finding) error
 }

@@ -108,7 +108,8 @@ func liveMemory() int {
 	return int(m.HeapAlloc)
 }
 
-// What somebody packs into a few hundred KB must not end the process: the batch would be read again, and end the next one.
+// What somebody packs into a few hundred KB must not end the process: the batch would be read
+// again, and end the next one.
 func TestManyRootCallsInABatchAreNotHeldAtOnce(t *testing.T) {
 	record := crowd(0, 20_000)
 	before, most, n := liveMemory(), 0, 0
@@ -127,7 +128,8 @@ func TestManyRootCallsInABatchAreNotHeldAtOnce(t *testing.T) {
 	}
 }
 
-// Texts that do not fit into a kept buffer are expanded one at a time, those in front first, and nobody waits for ever.
+// Texts that do not fit into a kept buffer are expanded one at a time, those in front first, and
+// nobody waits for ever.
 func TestOneLargeTextIsExpandedAtATime(t *testing.T) {
 	bomb := zipped(strings.Repeat(" ", 40<<20))
 	cfg := &Config{Logger: slog.New(slog.DiscardHandler)}

@@ -7,33 +7,37 @@ import (
 
 // Source gives batches to the pipeline.
 type Source interface {
-	// Run hands batches over until ctx ends or there is nothing left to read. Submitting blocks when the
-	// pipeline is full: that is the back-pressure. In both cases Run then waits for the batches it has handed
-	// over to be done (as long as its own deadline allows) and returns: the pipeline stops with it, and what
-	// is not done by then is cut short. submit may be called from several goroutines; batches come out in the
-	// order in which submit took them. It fails when its context ends or when the pipeline has stopped; the
-	// batch was not taken then, and its Done is never called. Nothing is submitted after Run has returned.
+	// Run hands batches over until ctx ends or there is nothing left to read. Submitting blocks
+	// when the pipeline is full: that is the back-pressure. In both cases Run then waits for the
+	// batches it has handed over to be done (as long as its own deadline allows) and returns: the
+	// pipeline stops with it, and what is not done by then is cut short. submit may be called from
+	// several goroutines; batches come out in the order in which submit took them. It fails when
+	// its context ends or when the pipeline has stopped; the batch was not taken then, and its Done
+	// is never called. Nothing is submitted after Run has returned.
 	Run(ctx context.Context, submit func(context.Context, *Batch) error) error
 }
 
-// Batch is what a source hands over at a time: one GetRecords answer, or a run of records from a log file.
-// It belongs to the pipeline from submit until Done, which may come before submit has returned.
+// Batch is what a source hands over at a time: one GetRecords answer, or a run of records from a
+// log file. It belongs to the pipeline from submit until Done, which may come before submit has
+// returned.
 type Batch struct {
 	// ShardID is the Kinesis shard that the records came from, "" for a file.
 	ShardID string
 	// File is the path of the log file that the records came from, "" for Kinesis.
 	File    string
 	Records []Record
-	// NotRoot is how many events stood beside these records of which package scan has said, while the source
-	// looked for their ends, that root surely did not make them: they are counted and not decoded again.
+	// NotRoot is how many events stood beside these records of which package scan has said, while
+	// the source looked for their ends, that root surely did not make them: they are counted and
+	// not decoded again.
 	NotRoot int
-	// Done is called once, by emit, after everything in the batch is finished: only then may the source
-	// checkpoint it. A batch whose Done is never called (the pipeline was cut short) must be read again.
-	// It holds the whole line up while it runs, so it should only take note. nil if nobody asks.
+	// Done is called once, by emit, after everything in the batch is finished: only then may the
+	// source checkpoint it. A batch whose Done is never called (the pipeline was cut short) must be
+	// read again. It holds the whole line up while it runs, so it should only take note. nil if
+	// nobody asks.
 	Done func(Outcome)
-	// Abandoned, if set, reports whether the source has given the batch up (its lease is lost), so that it will
-	// be read again by somebody else: emit then leaves what is in it, and calls Done at once with an empty Outcome,
-	// which the source must not take for finished.
+	// Abandoned, if set, reports whether the source has given the batch up (its lease is lost), so
+	// that it will be read again by somebody else: emit then leaves what is in it, and calls Done
+	// at once with an empty Outcome, which the source must not take for finished.
 	Abandoned func() bool
 }
 
@@ -60,7 +64,8 @@ type Broken struct {
 // Counts is how many units of records ended as each result.
 type Counts [results]int
 
-// Result is what a unit of a record ends as: each of them in exactly one. Its text is the label of rootwatch_events_total.
+// Result is what a unit of a record ends as: each of them in exactly one. Its text is the label of
+// rootwatch_events_total.
 type Result uint8
 
 // The results.

@@ -71,7 +71,8 @@ type file struct {
 	position int  // among all files
 	named    bool // by the user, not found in a folder
 	trail    bool // found where a log file of CloudTrail's is due
-	// batches are made by a reader, and submitted when it is the file's turn. They are closed at its end.
+	// batches are made by a reader, and submitted when it is the file's turn. They are closed at
+	// its end.
 	batches chan cut
 
 	alien  string // why it is no log of CloudTrail's; set before batches are closed
@@ -137,7 +138,8 @@ func (f *file) add(o pipeline.Outcome, spots []spot) {
 	}
 }
 
-// release is called once for each batch that is done, and once when all are submitted. The last one ends the file.
+// release is called once for each batch that is done, and once when all are submitted. The last one
+// ends the file.
 func (s *Source) release(f *file) {
 	f.mu.Lock()
 	f.pending--
@@ -196,7 +198,8 @@ const (
 	nothing    = "empty: nothing to judge"
 )
 
-// mixture says what stands in a file that holds no calls: aggregated events (package envelope), and others.
+// mixture says what stands in a file that holds no calls: aggregated events (package envelope), and
+// others.
 func mixture(others, aggregated int) string {
 	var parts []string
 	switch others {

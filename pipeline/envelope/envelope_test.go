@@ -379,7 +379,8 @@ func holds(t *testing.T, data []byte) {
 	if things == 0 || events > cfg.MaxEvents+2 { // an event beside lists, and the break
 		t.Errorf("%d units for %d things: %.500q", things, events, data)
 	}
-	// Whoever leaves has seen the same beginning, and the next record is read as if nothing had been before it.
+	// Whoever leaves has seen the same beginning, and the next record is read as if nothing had
+	// been before it.
 	for _, n := range []int{1, 2, len(units) / 2} {
 		seen := 0
 		for u := range d.Units(data, false) {

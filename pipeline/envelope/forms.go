@@ -15,21 +15,21 @@ import (
 //	S3 log file              {"Records":[event,…]}
 //	LookupEvents answer      {"Events":[{"CloudTrailEvent":"event"},…]}, and one element of it alone
 //
-// each of them as it is or gzipped. An event in a list is bare or in an EventBridge envelope; lists are not
-// looked for inside lists. Insight events and aggregated events may stand wherever an event may. See judge.go for what an
-// event must say.
+// each of them as it is or gzipped. An event in a list is bare or in an EventBridge envelope; lists
+// are not looked for inside lists. Insight events and aggregated events may stand wherever an event
+// may. See judge.go for what an event must say.
 
 var (
 	errEmpty     = errors.New("empty record")
-	errTooMany   = errors.New("limit exceeded: more events in one record than allowed")
 	errNoDetail  = errors.New("the envelope's detail is not an object")
 	errNoEvents  = errors.New("a DATA_MESSAGE without a list of logEvents")
 	errNoMessage = errors.New("the log event's message is not a string")
 	errNoEvent   = errors.New("the element's CloudTrailEvent is not a string")
 )
 
-// readDocument yields the units of a record's text. broken is why the text is not all that was sent, nil if it is: the
-// events before the break are judged, and the break is one undecodable unit.
+// readDocument yields the units of a record's text. broken is why the text is not all that was
+// sent, nil if it is: the events before the break are judged, and the break is one undecodable
+// unit.
 func (d *Decoder) readDocument(data []byte, broken error, inFile bool, yield func(Unit) bool) {
 	if broken == nil && !beginsAsList(data) && d.surelyNotRoot(data) {
 		yield(Unit{Kind: NotRoot, Events: 1})
@@ -57,7 +57,8 @@ func (d *Decoder) readDocument(data []byte, broken error, inFile bool, yield fun
 			return
 		}
 	default:
-		// Of a text that breaks, what stood behind the break might have made it another form: these are events all the same.
+		// Of a text that breaks, what stood behind the break might have made it another form: these
+		// are events all the same.
 		if !d.readLists(t, yield) {
 			return
 		}
@@ -80,8 +81,8 @@ func (d *Decoder) readDocument(data []byte, broken error, inFile bool, yield fun
 // listBeginnings are the members that the forms with a list begin with, as AWS writes them.
 var listBeginnings = []string{`"Records"`, `"messageType"`, `"Events"`}
 
-// beginsAsList reports whether a text looks like a list: the scanner would go through all of it in vain. Where that is
-// an error nothing is lost but time.
+// beginsAsList reports whether a text looks like a list: the scanner would go through all of it in
+// vain. Where that is an error nothing is lost but time.
 func beginsAsList(data []byte) bool {
 	w := walker{data: data}
 	if !w.take('{') || w.peek() != '"' {
@@ -95,8 +96,8 @@ func beginsAsList(data []byte) bool {
 	return false
 }
 
-// readLists yields the units of the forms that hold a list; in any other text there are none. Should there be several lists,
-// all are judged. It returns false if the consumer has left.
+// readLists yields the units of the forms that hold a list; in any other text there are none.
+// Should there be several lists, all are judged. It returns false if the consumer has left.
 func (d *Decoder) readLists(t *topLevel, yield func(Unit) bool) bool {
 	d.owner = textOr(t.owner)
 	if n := t.records.notRoot; n > 0 && !yield(Unit{Kind: NotRoot, Events: n}) {
@@ -124,7 +125,8 @@ func (d *Decoder) readLists(t *topLevel, yield func(Unit) bool) bool {
 	return t.cloudTrailEvent == nil || yield(d.readQuoted(t.cloudTrailEvent, errNoEvent))
 }
 
-// readWrapped yields the unit of an element that should hold an event in a string; wrong is the error if it does not.
+// readWrapped yields the unit of an element that should hold an event in a string; wrong is the
+// error if it does not.
 func (d *Decoder) readWrapped(e element, wrong error, yield func(Unit) bool) bool {
 	switch {
 	case e.quoted == nil:
@@ -148,8 +150,9 @@ func (d *Decoder) readQuoted(value []byte, wrong error) Unit {
 	return d.readListed(text)
 }
 
-// readListed reads a text that should be one event: an element of a list, or a string in it. There an identity is
-// enough to be judged, as in an envelope: a root call that lacks another member must not vanish.
+// readListed reads a text that should be one event: an element of a list, or a string in it. There
+// an identity is enough to be judged, as in an envelope: a root call that lacks another member must
+// not vanish.
 func (d *Decoder) readListed(text []byte) Unit {
 	if d.surelyNotRoot(text) {
 		return Unit{Kind: NotRoot, Events: 1}
@@ -167,8 +170,8 @@ func (d *Decoder) readListed(text []byte) Unit {
 	return Unit{Kind: NotCloudTrail, Events: 1}
 }
 
-// viaCloudTrail ends the detail-type of all of CloudTrail's events, those to come included: AWS API Call, AWS
-// Console Sign In, AWS Service Event, AWS Insight ….
+// viaCloudTrail ends the detail-type of all of CloudTrail's events, those to come included: AWS API
+// Call, AWS Console Sign In, AWS Service Event, AWS Insight ….
 const viaCloudTrail = " via CloudTrail"
 
 // eventBridge reads an EventBridge envelope.

@@ -20,8 +20,8 @@ type expander struct {
 	text []byte // the record's, until the next one is expanded
 }
 
-// expand fills text with what a record expands to, or with as much of it as there is before an error and the limit. Before
-// the text takes more than KeptBytes it yields LargeText.
+// expand fills text with what a record expands to, or with as much of it as there is before an
+// error and the limit. Before the text takes more than KeptBytes it yields LargeText.
 func (x *expander) expand(data []byte, limit int, yield func(Unit) bool) error {
 	x.text = x.text[:0]
 	x.in.Reset(data)
@@ -31,7 +31,8 @@ func (x *expander) expand(data []byte, limit int, yield func(Unit) bool) error {
 	size, large := promised(data, limit), false
 	for {
 		if len(x.text) == cap(x.text) {
-			// What the trailer promises goes at once, or the buffer and the next larger one were held together.
+			// What the trailer promises goes at once, or the buffer and the next larger one were
+			// held together.
 			size = max(size, min(2*len(x.text), limit+1), minText)
 			if size > KeptBytes && !large {
 				if large = true; !yield(Unit{Kind: LargeText}) {
@@ -57,8 +58,9 @@ func (x *expander) expand(data []byte, limit int, yield func(Unit) bool) error {
 // minText is the smallest buffer for a text.
 const minText = 64 << 10
 
-// promised is the size that a gzip's trailer gives to its text (RFC 1952, ISIZE), and one byte more to meet the end in: as
-// far as that is possible (deflate makes at most 1,032 bytes of one) and allowed.
+// promised is the size that a gzip's trailer gives to its text (RFC 1952, ISIZE), and one byte more
+// to meet the end in: as far as that is possible (deflate makes at most 1,032 bytes of one) and
+// allowed.
 func promised(data []byte, limit int) int {
 	if len(data) < 4 {
 		return 0
@@ -66,3 +68,10 @@ func promised(data []byte, limit int) int {
 	size := int(binary.LittleEndian.Uint32(data[len(data)-4:]))
 	return min(size, 1032*len(data), limit) + 1
 }
+
+// KeptBytes is the largest buffer that a decoder keeps between two records: one gzip bomb must not
+// hold memory for good.
+const KeptBytes = 4 << 20
+
+// errLeft means that the consumer has left the sequence.
+var errLeft = errors.New("the sequence was left")

@@ -152,8 +152,8 @@ func TestAggregatedEventsAreNoCallsAndNoDamage(t *testing.T) {
 	}
 }
 
-// Whether an identity says something must not take long, whatever its shape: a text of many levels is read a few times, not
-// once for each level.
+// Whether an identity says something must not take long, whatever its shape: a text of many levels
+// is read a few times, not once for each level.
 func TestADeepIdentityThatSaysNothingIsReadInLinearTime(t *testing.T) {
 	const levels = 9_000
 	deep := identity(strings.Repeat(`{"a":`, levels) + `"" ` + strings.Repeat(" ", 2<<20) + strings.Repeat("}", levels))

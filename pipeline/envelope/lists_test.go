@@ -7,7 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// insight is an event of CloudTrail Insights, as AWS documents it: nobody is named, and source and name stand one level down.
+// insight is an event of CloudTrail Insights, as AWS documents it: nobody is named, and source and
+// name stand one level down.
 const insight = `{"eventVersion":"1.08","eventTime":"2026-01-01T00:00:00Z","awsRegion":"us-east-1","eventID":"i","eventType":"AwsCloudTrailInsight",` +
 	`"recipientAccountId":"111122223333","insightDetails":{"state":"Start","eventSource":"ssm.amazonaws.com","eventName":"X",` +
 	`"insightType":"ApiCallRateInsight"},"eventCategory":"Insight"}`

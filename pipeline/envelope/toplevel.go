@@ -1,21 +1,21 @@
 package envelope
 
 import (
-	"bytes"
-	"strings"
-	"unicode/utf8"
+	"errors"
 
+	"rootwatch/classify"
 	"rootwatch/pipeline/scan"
 )
 
-// topLevel is what stands at the top level of a text: enough to tell which form it has. Values are JSON texts;
-// nil means absent or null. Names are matched as encoding/json matches them, upper and lower case alike, and
-// of several members with one name the last holds, but for lists: each of them is judged.
+// topLevel is what stands at the top level of a text: enough to tell which form it has. Values are
+// JSON texts; nil means absent or null. Names are matched as encoding/json matches them, upper and
+// lower case alike, and of several members with one name the last holds, but for lists: each of
+// them is judged.
 type topLevel struct {
 	// EventBridge
 	detailType, source, account, region, time, detail []byte
-	// A bare event. LookupEvents gives the same two members in capitals beside the event proper, which
-	// matters: that element has no identity, and as a bare event it would pass for not root.
+	// A bare event. LookupEvents gives the same two members in capitals beside the event proper,
+	// which matters: that element has no identity, and as a bare event it would pass for not root.
 	eventSource, eventName     []byte
 	lookupSource, lookupName   []byte
 	cloudTrailEvent            []byte
@@ -32,7 +32,8 @@ type list struct {
 	notRoot  int // those that need no second look, left out of the elements
 }
 
-// element is an element of a list. broken means that the text breaks inside of it: only what stands whole in it counts.
+// element is an element of a list. broken means that the text breaks inside of it: only what stands
+// whole in it counts.
 type element struct {
 	text   []byte
 	quoted []byte // the value of the member that holds the event, of elements that are such a wrapping
@@ -73,8 +74,8 @@ func (t *topLevel) isEventBridge() bool { return t.detailType != nil }
 // isEvent reports whether the text is one event.
 func (t *topLevel) isEvent() bool { return t.isEventBridge() || t.isBare() || t.isInsight() }
 
-// isBare reports whether the text is an event by itself. A record of the stream may hold anything: what is not in a list
-// of events must have both strings to be one.
+// isBare reports whether the text is an event by itself. A record of the stream may hold anything:
+// what is not in a list of events must have both strings to be one.
 func (t *topLevel) isBare() bool {
 	if isString(t.eventSource) && isString(t.eventName) {
 		return true
@@ -83,8 +84,8 @@ func (t *topLevel) isBare() bool {
 		(isString(t.eventSource) || isString(t.lookupSource)) && (isString(t.eventName) || isString(t.lookupName))
 }
 
-// isInsight reports whether the text is an Insight event: its source and its name stand in insightDetails (AWS CloudTrail
-// User Guide, "CloudTrail record contents for Insights events").
+// isInsight reports whether the text is an Insight event: its source and its name stand in
+// insightDetails (AWS CloudTrail User Guide, "CloudTrail record contents for Insights events").
 func (t *topLevel) isInsight() bool {
 	return (is(t.eventCategory, "Insight") || is(t.eventType, "AwsCloudTrailInsight")) && !t.holdsEvents()
 }
@@ -94,7 +95,8 @@ func (t *topLevel) holdsEvents() bool {
 	return t.logEvents.present || t.records.present || t.events.present || t.cloudTrailEvent != nil
 }
 
-// holdsElements reports whether there is at least one element in a list, or what else holds an event.
+// holdsElements reports whether there is at least one element in a list, or what else holds an
+// event.
 func (t *topLevel) holdsElements() bool { return t.elements() > 0 || t.cloudTrailEvent != nil }
 
 // lacksEvents reports whether the text says that there are events, and has no list of them.
@@ -108,8 +110,9 @@ func (t *topLevel) isControl() bool {
 		!t.records.present && !t.events.present && t.cloudTrailEvent == nil
 }
 
-// read reads the top level of a text of any form. On an error t holds what stands before it, the elements of a list that
-// breaks included. More elements than maxEvents are an error; 0 means that no list is looked for.
+// read reads the top level of a text of any form. On an error t holds what stands before it, the
+// elements of a list that breaks included. More elements than maxEvents are an error; 0 means that
+// no list is looked for.
 func (t *topLevel) read(data []byte, maxEvents int, exhaustive bool) error {
 	t.reset()
 	w := walker{data: data, exhaustive: exhaustive}
@@ -154,6 +157,8 @@ func (t *topLevel) set(key, value []byte) {
 		*f = nil
 	}
 }
+
+var errTooMany = errors.New("limit exceeded: more events in one record than allowed")
 
 // readList reads an array's elements.
 func (t *topLevel) readList(w *walker, l *list, maxEvents int) error {
@@ -206,8 +211,8 @@ func (w *walker) notRoot() bool {
 	return true
 }
 
-// find steps over the next value. If that is an object it gives the value of one of its members, nil if that is absent or
-// null, and on an error what stands before it.
+// find steps over the next value. If that is an object it gives the value of one of its members,
+// nil if that is absent or null, and on an error what stands before it.
 func (w *walker) find(member string) (found []byte, err error) {
 	if w.peek() != '{' {
 		_, err := w.value()
@@ -284,44 +289,34 @@ func (t *topLevel) field(key []byte) *[]byte {
 	return nil
 }
 
-// named reports whether a member's name means a field, by the rule of encoding/json. A letter's other case may
-// take more bytes (the Kelvin sign is a K), never fewer.
-func named(key []byte, field string) bool {
-	if len(key) < len(field) || key[0] < 0x80 && key[0]|0x20 != field[0]|0x20 {
+// saysNothing reports whether a valid value is an object without any member that says something.
+func saysNothing(value []byte) bool {
+	w := walker{data: value}
+	if w.peek() != '{' {
 		return false
 	}
-	return string(key) == field || bytes.EqualFold(key, []byte(field))
-}
-
-func isString(value []byte) bool { return len(value) > 0 && value[0] == '"' }
-
-// is reports whether a value is a string with this text.
-func is(value []byte, text string) bool {
-	if !isString(value) || len(value) < len(text)+2 {
-		return false
+	for started := false; ; started = true {
+		_, more, err := w.member(started)
+		if err != nil {
+			return false
+		}
+		if !more {
+			break
+		}
+		v, err := w.value()
+		if err != nil {
+			return false
+		}
+		switch v[0] {
+		case '"':
+			if len(v) > len(`""`) {
+				return false
+			}
+		case '{', '[', 'n':
+		default:
+			return false // a number or a boolean
+		}
 	}
-	return string(value[1:len(value)-1]) == text || bytes.IndexByte(value, '\\') >= 0 && textOr(value) == text
-}
-
-// begins reports whether a value is a string that begins with this text.
-func begins(value []byte, text string) bool {
-	if !isString(value) {
-		return false
-	}
-	return bytes.HasPrefix(value[1:], []byte(text)) || bytes.IndexByte(value, '\\') >= 0 && strings.HasPrefix(textOr(value), text)
-}
-
-// textOr is a string's value, "" for anything else.
-func textOr(value []byte) string {
-	if !isString(value) {
-		return ""
-	}
-	if plain := value[1 : len(value)-1]; bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
-		return string(plain)
-	}
-	s, err := text(value)
-	if err != nil {
-		return ""
-	}
-	return s
+	var t classify.Text
+	return t.UnmarshalJSON(value) == nil && t.Empty()
 }

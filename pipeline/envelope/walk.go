@@ -7,15 +7,16 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"rootwatch/classify/plain"
 	"rootwatch/pipeline/scan"
 )
 
-// walker steps through a JSON text, value by value and without copying it. It accepts what encoding/json
-// accepts; where the text breaks it has stepped over everything before, which is the reason for it: the events
-// before the break of a truncated payload are judged.
+// walker steps through a JSON text, value by value and without copying it. It accepts what
+// encoding/json accepts; where the text breaks it has stepped over everything before, which is the
+// reason for it: the events before the break of a truncated payload are judged.
 type walker struct {
 	data       []byte
 	pos        int
@@ -60,8 +61,9 @@ func (w *walker) end() error {
 	return nil
 }
 
-// value steps over one value of any kind and returns its text. What the scanner calls invalid is looked at again for
-// the reason. Either way a value ends where encoding/json ends it, whatever follows: of 01 it is the 0.
+// value steps over one value of any kind and returns its text. What the scanner calls invalid is
+// looked at again for the reason. Either way a value ends where encoding/json ends it, whatever
+// follows: of 01 it is the 0.
 func (w *walker) value() ([]byte, error) {
 	w.peek()
 	rest := w.data[w.pos:]
@@ -88,8 +90,9 @@ func (w *walker) value() ([]byte, error) {
 	}
 }
 
-// member steps to the value of an object's next member and gives its name; more is false behind the last one. started
-// reports whether it was called for this object before: the first call steps into it.
+// member steps to the value of an object's next member and gives its name; more is false behind the
+// last one. started reports whether it was called for this object before: the first call steps into
+// it.
 func (w *walker) member(started bool) (name []byte, more bool, err error) {
 	if more, err = w.next(started, '{', '}'); err != nil || !more {
 		return nil, false, err
@@ -143,8 +146,9 @@ func text(value []byte) (string, error) {
 	return *s, nil
 }
 
-// appendText appends the value of a valid JSON string to buf; ok is false for any other value. Most strings that
-// hold an event are ASCII with a backslash before each quote: these take the short way.
+// appendText appends the value of a valid JSON string to buf; ok is false for any other value. Most
+// strings that hold an event are ASCII with a backslash before each quote: these take the short
+// way.
 func appendText(buf, value []byte) (_ []byte, ok bool) {
 	if !isString(value) {
 		return buf, false
@@ -175,4 +179,58 @@ var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\
 func appendDecoded(buf, value []byte) ([]byte, bool) {
 	s, err := text(value)
 	return append(buf, s...), err == nil
+}
+
+// named reports whether a member's name means a field, by the rule of encoding/json. A letter's
+// other case may take more bytes (the Kelvin sign is a K), never fewer.
+func named(key []byte, field string) bool {
+	if len(key) < len(field) || key[0] < 0x80 && key[0]|0x20 != field[0]|0x20 {
+		return false
+	}
+	return string(key) == field || bytes.EqualFold(key, []byte(field))
+}
+
+func isString(value []byte) bool { return len(value) > 0 && value[0] == '"' }
+
+// is reports whether a value is a string with this text.
+func is(value []byte, text string) bool {
+	if !isString(value) || len(value) < len(text)+2 {
+		return false
+	}
+	return string(value[1:len(value)-1]) == text || bytes.IndexByte(value, '\\') >= 0 && textOr(value) == text
+}
+
+// begins reports whether a value is a string that begins with this text.
+func begins(value []byte, text string) bool {
+	if !isString(value) {
+		return false
+	}
+	return bytes.HasPrefix(value[1:], []byte(text)) || bytes.IndexByte(value, '\\') >= 0 && strings.HasPrefix(textOr(value), text)
+}
+
+// textOr is a string's value, "" for anything else.
+func textOr(value []byte) string {
+	if !isString(value) {
+		return ""
+	}
+	if plain := value[1 : len(value)-1]; bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
+		return string(plain)
+	}
+	s, err := text(value)
+	if err != nil {
+		return ""
+	}
+	return s
+}
+
+// blank reports whether nothing but JSON's white space is left.
+func blank(rest []byte) bool {
+	for _, c := range rest {
+		switch c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return false
+		}
+	}
+	return true
 }

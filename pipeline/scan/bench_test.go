@@ -8,8 +8,9 @@ import (
 	"rootwatch/pipeline/scan/scantest"
 )
 
-// BenchmarkNext compares the scanner with the exact decoder's full decoding, on the same events in one run: the
-// decoder's line says how many times as long it takes. Run it on one core of a machine that is quiet:
+// BenchmarkNext compares the scanner with the exact decoder's full decoding, on the same events in
+// one run: the decoder's line says how many times as long it takes. Run it on one core of a machine
+// that is quiet:
 //
 //	go test -run=NONE -bench=. -cpu=1 rootwatch/pipeline/scan
 func BenchmarkNext(b *testing.B) {

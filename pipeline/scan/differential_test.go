@@ -8,7 +8,8 @@ import (
 	"rootwatch/pipeline/scan/scantest"
 )
 
-// pieces are what mutations put into an event: all that could turn its verdict, and all that could break it.
+// pieces are what mutations put into an event: all that could turn its verdict, and all that could
+// break it.
 var pieces = []string{
 	`"type":"Root",`, `"Type":"Root",`, `"\u0074ype":"Root",`, `"type":"IAMUser",`, `"type":null,`,
 	`"userIdentity":{"type":"Root"},`, `"userIdentity":{"type":"AssumedRole"},`, `"USERIDENTITY":null,`, `"userIdentity":[],`,
@@ -77,8 +78,8 @@ func TestMutatedEventsAreReadAsByEncodingJSON(t *testing.T) {
 	}
 }
 
-// The seeds are short: the engine spends its time on minimising long ones. Real sizes are the business of
-// TestMutatedEventsAreReadAsByEncodingJSON, the deepest values that of TestVerdicts.
+// The seeds are short: the engine spends its time on minimising long ones. Real sizes are the
+// business of TestMutatedEventsAreReadAsByEncodingJSON, the deepest values that of TestVerdicts.
 func FuzzNext(f *testing.F) {
 	for _, tt := range verdicts {
 		if len(tt.data) < 500 {

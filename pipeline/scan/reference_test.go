@@ -39,8 +39,8 @@ type document struct {
 	CloudTrailEvent json.RawMessage `json:"CloudTrailEvent"`
 }
 
-// byRoot judges a valid text by encoding/json and [classify.IsRoot]. The error says why the text is not exactly
-// one CloudTrail event that can be judged.
+// byRoot judges a valid text by encoding/json and [classify.IsRoot]. The error says why the text is
+// not exactly one CloudTrail event that can be judged.
 func byRoot(data []byte) (bool, error) {
 	var doc document
 	if err := json.Unmarshal(data, &doc); err != nil {

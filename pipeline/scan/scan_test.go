@@ -196,7 +196,8 @@ func TestEveryPrefixOfAnEventIsIncomplete(t *testing.T) {
 	}
 }
 
-// Each byte value at each place of a short event: the eighths of a word and the ends of the data come all by.
+// Each byte value at each place of a short event: the eighths of a word and the ends of the data
+// come all by.
 func TestEveryByteAtEveryPlace(t *testing.T) {
 	event := []byte(wrap(`{"userIdentity":{"type":"Role","a":"é\n1234567890"},"b":[10,true]}`))
 	for at := range event {
@@ -208,7 +209,8 @@ func TestEveryByteAtEveryPlace(t *testing.T) {
 	}
 }
 
-// A special byte at each place of a string, and the string at each distance from the end of the data.
+// A special byte at each place of a string, and the string at each distance from the end of the
+// data.
 func TestStringsOfAllLengths(t *testing.T) {
 	for length := range 40 {
 		for at := range length + 1 {

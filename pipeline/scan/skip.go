@@ -1,7 +1,7 @@
 package scan
 
-// Functions that scan take the index at which to start and return the index behind what they accepted, or one
-// of these.
+// Functions that scan take the index at which to start and return the index behind what they
+// accepted, or one of these.
 const (
 	cutOff    = -1 // the data ends too early
 	malformed = -2
@@ -28,11 +28,11 @@ func (w *walk) skip(data []byte, i, depth int) int {
 	return scalar(data, i)
 }
 
-// container validates the array or object that starts at i. It keeps the kinds of the open ones in the bits of a
-// word, the innermost lowest, and calls itself where 64 are not enough.
+// container validates the array or object that starts at i. It keeps the kinds of the open ones in
+// the bits of a word, the innermost lowest, and calls itself where 64 are not enough.
 //
-// Its steps are labels and not functions, and strings without escapes are read in place: calls here would cost a
-// quarter of the speed.
+// Its steps are labels and not functions, and strings without escapes are read in place: calls here
+// would cost a quarter of the speed.
 func (w *walk) container(data []byte, i, depth int) int {
 	var objects uint64 // 1: object, 0: array
 	open := 0

@@ -10,7 +10,8 @@ import (
 	"rootwatch/pipeline/scan/scantest"
 )
 
-// splitter reads the elements of a JSON array one by one, as a reader of a log file of any size does.
+// splitter reads the elements of a JSON array one by one, as a reader of a log file of any size
+// does.
 type splitter struct {
 	r          io.Reader
 	buf        []byte

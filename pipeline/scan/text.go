@@ -11,20 +11,21 @@ const (
 	highs = 0x80 * each
 )
 
-// special returns a word whose lowest set bit stands in the first byte of w that is not copied from a string as it
-// is: a quote, a backslash or a control character. It is 0 if there is none. Bits above the lowest one mean nothing
-// (a borrow may have set them).
+// special returns a word whose lowest set bit stands in the first byte of w that is not copied from
+// a string as it is: a quote, a backslash or a control character. It is 0 if there is none. Bits
+// above the lowest one mean nothing (a borrow may have set them).
 //
-// For a byte below 0x80 the difference has its high bit set if and only if the byte is less than what is
-// subtracted. Flipping 0x02 swaps the quote (0x22) with the space (0x20): the quote then borders on the control
-// characters, and one comparison finds both.
+// For a byte below 0x80 the difference has its high bit set if and only if the byte is less than
+// what is subtracted. Flipping 0x02 swaps the quote (0x22) with the space (0x20): the quote then
+// borders on the control characters, and one comparison finds both.
 func special(w uint64) uint64 {
 	return ((w ^ 0x02*each - 0x21*each) | (w ^ '\\'*each - each)) &^ w & highs
 }
 
-// run returns the index of the first byte from i on that is special, or has one of the bits of also in its
-// eighth of a word. In the last seven bytes of data it stops early: the byte at the returned index may be any,
-// those before it are plain. It is small enough for the compiler to inline it, which is half of the speed.
+// run returns the index of the first byte from i on that is special, or has one of the bits of also
+// in its eighth of a word. In the last seven bytes of data it stops early: the byte at the returned
+// index may be any, those before it are plain. It is small enough for the compiler to inline it,
+// which is half of the speed.
 func run(data []byte, i int, also uint64) int {
 	for i >= 0 && i < len(data)-7 { // so that no bound need be checked again
 		w := binary.LittleEndian.Uint64(data[i:])
@@ -36,7 +37,7 @@ func run(data []byte, i int, also uint64) int {
 	return i
 }
 
-// closes says whether i is the index of a closing quote, after [run].
+// closes reports whether i is the index of a closing quote, after [run].
 func closes(data []byte, i int) bool { return uint(i) < uint(len(data)) && data[i] == '"' }
 
 // text validates a string from behind its opening quote to behind its closing one.
@@ -85,8 +86,8 @@ func escape(data []byte, i int) int {
 	return malformed
 }
 
-// name validates the string that opens at i, where a member must begin. plain is false if it has an escape or is not
-// ASCII, so that its bytes are not what encoding/json compares.
+// name validates the string that opens at i, where a member must begin. plain is false if it has an
+// escape or is not ASCII, so that its bytes are not what encoding/json compares.
 func name(data []byte, i int) (end int, plain bool) {
 	if i == len(data) {
 		return cutOff, true

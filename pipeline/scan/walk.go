@@ -13,7 +13,7 @@ const (
 	detailType     members = 1 << iota // of the event: a string that ends in " via CloudTrail"
 	source                             // of the event: AWS's, see [FromAWS]
 	detail                             // of the event: an object
-	eventSource                        // of the event: a string that is not empty
+	eventSource                        // of the event: a string that is not empty, and not a notification's
 	eventName                          // of the event: a string that is not empty
 	eventIdentity                      // userIdentity of the event: an object
 	detailIdentity                     // userIdentity of the detail: an object
@@ -38,7 +38,8 @@ const (
 	inIdentity
 )
 
-// object validates the object that starts at i, below depth others, and takes note of its watched members.
+// object validates the object that starts at i, below depth others, and takes note of its watched
+// members.
 func (w *walk) object(data []byte, i, depth int, at level) int {
 	if i = space(data, i+1); i == len(data) {
 		return cutOff

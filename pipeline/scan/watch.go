@@ -7,8 +7,8 @@ import (
 	"rootwatch/classify"
 )
 
-// watched returns which watched member a plain name is, 0 if none. A name that encoding/json would take for a
-// watched one though it is spelled in another case makes the value unsure.
+// watched returns which watched member a plain name is, 0 if none. A name that encoding/json would
+// take for a watched one though it is spelled in another case makes the value unsure.
 func (w *walk) watched(name []byte, at level) members {
 	if len(name) < 4 {
 		return 0
@@ -62,9 +62,10 @@ func (w *walk) spelled(name []byte, like string, member members) members {
 	return 0
 }
 
-// FromAWS reports whether an envelope's source is a service of AWS: "aws." and a service's name, which PutEvents refuses to
-// everybody else (EventBridge API Reference, PutEventsRequestEntry). Sources of partners ("aws.partner/example.com/…") begin
-// in the same way, and what they send is the partner's.
+// FromAWS reports whether an envelope's source is a service of AWS: "aws." and a service's name,
+// which PutEvents refuses to everybody else (EventBridge API Reference, PutEventsRequestEntry).
+// Sources of partners ("aws.partner/example.com/…") begin in the same way, and what they send is
+// the partner's.
 func FromAWS[T string | []byte](source T) bool {
 	const prefix, partner = "aws.", "partner"
 	if len(source) <= len(prefix) || string(source[:len(prefix)]) != prefix {
@@ -82,7 +83,8 @@ func FromAWS[T string | []byte](source T) bool {
 		len(service) > len(partner) && service[len(partner)] != '.'
 }
 
-// expected reports whether a watched member has a value that belongs to an event that root did not make.
+// expected reports whether a watched member has a value that belongs to an event that root did not
+// make.
 func expected(member members, value []byte) bool {
 	if len(value) < len(`"x"`) || value[0] != '"' || bytes.IndexByte(value, '\\') >= 0 {
 		return false // not a string, an empty one, or one that is spelled with escapes
@@ -98,7 +100,8 @@ func expected(member members, value []byte) bool {
 	case eventName:
 		return true
 	case identityType:
-		// A text of 32 bytes is converted on the stack, and no type that AWS documents is nearly as long.
+		// A text of 32 bytes is converted on the stack, and no type that AWS documents is nearly as
+		// long.
 		return len(value) <= 32 && classify.NeverRoot(string(value))
 	}
 	return false
