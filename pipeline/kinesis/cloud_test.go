@@ -27,6 +27,7 @@ import (
 
 	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/retry"
 )
 
 const (
@@ -366,7 +367,7 @@ func until(t *testing.T, limit time.Duration, what string, condition func() bool
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %s: %s", limit, what)
 		}
-		if dynamo.Sleep(t.Context(), 50*time.Millisecond) != nil {
+		if retry.Sleep(t.Context(), 50*time.Millisecond) != nil {
 			t.Fatalf("cut short: %s", what)
 		}
 	}
@@ -375,7 +376,7 @@ func until(t *testing.T, limit time.Duration, what string, condition func() bool
 // pass lets made-up time go by.
 func pass(t *testing.T, d time.Duration) {
 	t.Helper()
-	if err := dynamo.Sleep(t.Context(), d); err != nil {
+	if err := retry.Sleep(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
 	synctest.Wait()

@@ -11,12 +11,12 @@ import (
 	"sync"
 	"time"
 
+	"rootwatch/pipeline/retry"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	awstypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"golang.org/x/sync/errgroup"
-
-	"rootwatch/pipeline/dynamo"
 )
 
 // coordinator decides which leases are ours. In each pass it looks at the shards and at the lease table, takes what is free
@@ -120,7 +120,7 @@ func (c *coordinator) run(ctx context.Context) {
 		case <-c.kicked:
 			timer.Stop()
 			// Many tenures end together: one look serves them all.
-			if dynamo.Sleep(ctx, min(50*time.Millisecond, c.quarter())) != nil {
+			if retry.Sleep(ctx, min(50*time.Millisecond, c.quarter())) != nil {
 				return
 			}
 			c.lastList = time.Time{}

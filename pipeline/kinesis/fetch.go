@@ -14,7 +14,8 @@ import (
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	awstypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/awserr"
+	"rootwatch/pipeline/retry"
 )
 
 // stallPause is how often a stalled tenure is looked at.
@@ -103,32 +104,30 @@ func (g *guard) getRecords(token string) (out *awskinesis.GetRecordsOutput, err 
 	}()
 	t.from.memory.resize(0)
 	t.from.pace.ask(time.Now())
-	wait := dynamo.Backoff(5 * time.Second)
-	for {
+	var answer *awskinesis.GetRecordsOutput
+	err = retry.Do(t.reading, 5*time.Second, func() (err error) {
 		if t.reading.Err() != nil {
-			return nil, fmt.Errorf("shard %s: reading ends: %w", t.shard.id, context.Cause(t.reading))
+			return retry.Stop(context.Cause(t.reading))
 		}
-		answer, err := g.fetch(t)
-		if err == nil {
-			return g.handOn(t, token, answer), nil
-		}
-		if t.reading.Err() == nil {
-			g.failed(t, err)
-			dynamo.Sleep(t.reading, wait.NextBackOff()) //nolint:errcheck // the loop looks at the context itself
-		}
+		answer, err = g.fetch(t)
+		return err
+	}, func(err error, _ time.Duration) { g.failed(t, err) })
+	if err != nil {
+		return nil, fmt.Errorf("shard %s: reading ends: %w", t.shard.id, err)
 	}
+	return g.handOn(t, token, answer), nil
 }
 
 // fetch makes one call of GetRecords, with a new iterator before it where one is needed.
 func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 	f := &t.from
-	if err := dynamo.Sleep(t.reading, max(f.pace.delay(time.Now()), time.Until(f.idle))); err != nil {
+	if err := retry.Sleep(t.reading, max(f.pace.delay(time.Now()), time.Until(f.idle))); err != nil {
 		return nil, err
 	}
 	// While the checkpoint cannot be written the lease is probably going too: what were read now would be read again by the
 	// next owner. The wait costs nothing that the loss of the lease would not cost as well.
 	for t.stalled.Load() {
-		if err := dynamo.Sleep(t.reading, stallPause); err != nil {
+		if err := retry.Sleep(t.reading, stallPause); err != nil {
 			return nil, err
 		}
 	}
@@ -299,7 +298,7 @@ func (g *guard) failed(t *tenure, err error) {
 	case errors.As(err, &expired):
 		result = fetchExpiredIterator
 		f.iterator = nil
-	case dynamo.Throttled(err):
+	case awserr.Throttled(err):
 		result = fetchThrottled
 	case errors.As(err, &invalid), errors.As(err, &missing):
 		f.iterator = nil // it may be the iterator that is bad

@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"rootwatch/pipeline/awserr"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	awstypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-
-	"rootwatch/pipeline/dynamo"
 )
 
 // hearing knows whether Kinesis gives this worker records at all, whichever shard they are of. A worker that can renew its
@@ -56,7 +56,7 @@ func (h *hearing) answered(ctx context.Context, err error) {
 		if h.pending > 0 {
 			h.since = time.Now()
 		}
-	case ctx.Err() != nil, errors.Is(err, errIterator), dynamo.Throttled(err), errors.As(err, &expired):
+	case ctx.Err() != nil, errors.Is(err, errIterator), awserr.Throttled(err), errors.As(err, &expired):
 		if h.failure == nil && h.pending == 0 {
 			h.since = time.Time{}
 		}

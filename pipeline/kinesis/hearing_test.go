@@ -108,11 +108,11 @@ func TestAStuckPipelineIsNoSilenceOfKinesis(t *testing.T) {
 
 func TestAMissingPermissionToReadEndsTheStartWithAWordAboutIt(t *testing.T) {
 	for _, test := range []struct{ name, action, code, want string }{
-		{"no iterators", "kinesis:GetShardIterator", "AccessDeniedException", "GetShardIterator and GetRecords on it"},
-		{"no records", "kinesis:GetRecords", "AccessDeniedException", "GetShardIterator and GetRecords on it"},
-		{"no shards", "kinesis:ListShards", "AccessDeniedException", "ListShards"},
-		{"no use of the key", "kinesis:GetRecords", "KMSAccessDeniedException", "kms:Decrypt"},
-		{"the key is disabled", "kinesis:GetRecords", "KMSDisabledException", "the key must be enabled"},
+		{"no iterators", "kinesis:GetShardIterator", "AccessDeniedException", "no permission to read"},
+		{"no records", "kinesis:GetRecords", "AccessDeniedException", "no permission to read"},
+		{"no shards", "kinesis:ListShards", "AccessDeniedException", "no permission to read"},
+		{"no use of the key", "kinesis:GetRecords", "KMSAccessDeniedException", "cannot be decrypted"},
+		{"the key is disabled", "kinesis:GetRecords", "KMSDisabledException", "cannot be decrypted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -84,7 +84,7 @@ func (t *table) leaseTimeout() ddb.AttributeValue {
 
 // ensure makes sure that the table is there and can be used.
 func (t *table) ensure(ctx context.Context) error {
-	return dynamo.Ensure(ctx, t.svc, t.name, attrShardID, "--kinesis.application")
+	return dynamo.Ensure(ctx, t.svc, t.name, attrShardID)
 }
 
 // firstStart returns the moment of the application's first start, writing proposed down if there is none
@@ -106,13 +106,23 @@ func (t *table) firstStart(ctx context.Context, stream string, proposed time.Tim
 		return time.Time{}, fmt.Errorf("writing the first start into lease table %s: %w", t.name, err)
 	}
 	if kept := dynamo.Text(out.Attributes, attrStream); kept != stream {
-		return time.Time{}, fmt.Errorf("lease table %s belongs to stream %s, not %s: set --kinesis.application to a name of its own for each stream", t.name, kept, stream)
+		return time.Time{}, &StreamMismatchError{Table: t.name, Stream: kept, Want: stream}
 	}
 	first, err := time.Parse(time.RFC3339Nano, dynamo.Text(out.Attributes, attrFirstStart))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("lease table %s, item %s: %s is no RFC 3339 time (delete the item to start anew from now): %w", t.name, startKey, attrFirstStart, err)
 	}
 	return first, nil
+}
+
+// StreamMismatchError is the error of a lease table that holds the leases of another stream.
+type StreamMismatchError struct {
+	Table        string
+	Stream, Want string
+}
+
+func (e *StreamMismatchError) Error() string {
+	return fmt.Sprintf("lease table %s belongs to stream %s, not %s", e.Table, e.Stream, e.Want)
 }
 
 // scan reads all leases, consistently, page by page, and the first start beside them, as it is written there.

@@ -79,7 +79,7 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 	}{
 		"no such stream": {
 			config: func(cfg *Config) { cfg.Stream = "missing" },
-			want:   []string{"stream missing does not exist in region us-east-1", "--kinesis.stream", "AWS_REGION"},
+			want:   []string{"stream missing does not exist in region us-east-1"},
 		},
 		"a stream of another account": {
 			config: func(cfg *Config) { cfg.Stream = "arn:aws:kinesis:us-east-1:210987654321:stream/events" },
@@ -107,11 +107,11 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 		},
 		"a table of that name is something else": {
 			before: func(c *cloud) {
-				if err := dynamo.Ensure(c.t.Context(), c.dynamo, testApp, "OrderID", ""); err != nil {
+				if err := dynamo.Ensure(c.t.Context(), c.dynamo, testApp, "OrderID"); err != nil {
 					c.t.Fatal(err)
 				}
 			},
-			want: []string{testApp, "key OrderID, not ShardID", "--kinesis.application"},
+			want: []string{testApp, "key OrderID, not ShardID"},
 		},
 		"the table has a range key": {
 			before: func(c *cloud) {
@@ -126,7 +126,7 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 					c.t.Fatal(err)
 				}
 			},
-			want: []string{testApp, "key Time", "--kinesis.application"},
+			want: []string{testApp, "key Time"},
 		},
 		"the table belongs to another stream": {
 			before: func(c *cloud) {
@@ -135,7 +135,7 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 					c.t.Fatal(err)
 				}
 			},
-			want: []string{"lease table " + testApp + " belongs to stream orders, not events", "--kinesis.application"},
+			want: []string{"lease table " + testApp + " belongs to stream orders, not events"},
 		},
 		"the first start in the table is no time": {
 			before: func(c *cloud) {

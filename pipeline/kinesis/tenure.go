@@ -9,9 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
-	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/retry"
 )
 
 // Reasons for which a tenure takes no further records, as causes of its context.
@@ -262,16 +260,15 @@ func (te *tenure) writeEnd() error {
 	te.mu.Lock()
 	te.atEnd = true
 	te.mu.Unlock()
-	_, err := backoff.Retry(te.over, func() (struct{}, error) {
+	err := retry.Do(te.over, time.Second, func() error {
 		err := te.writeCheckpoint(te.over)
 		if errors.Is(err, errFenced) {
-			return struct{}{}, backoff.Permanent(err)
+			return retry.Stop(err)
 		}
-		if err != nil {
-			te.log.Warn("the end of the shard could not be written yet", "err", err)
-		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(dynamo.Backoff(time.Second)), backoff.WithMaxElapsedTime(0))
+		return err
+	}, func(err error, _ time.Duration) {
+		te.log.Warn("the end of the shard could not be written yet", "err", err)
+	})
 	if err == nil {
 		te.log.Info("shard finished")
 	}

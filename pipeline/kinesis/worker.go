@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	awstypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"github.com/aws/smithy-go"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
@@ -26,7 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rootwatch/pipeline"
-	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/awserr"
 )
 
 // Start says where an application begins that has never read the stream before.
@@ -205,7 +203,7 @@ func (w *Worker) libraryConfig() *config.KinesisClientLibConfiguration {
 // other things only when the stream is there calls it before.
 func (w *Worker) Prepare(ctx context.Context) error {
 	var serverTime time.Time
-	if err := dynamo.Persist(ctx, w.log, func() (err error) { serverTime, err = w.describe(ctx); return err }); err != nil {
+	if err := awserr.WaitOut(ctx, w.log, func() (err error) { serverTime, err = w.describe(ctx); return err }); err != nil {
 		return err
 	}
 	w.coord.recreate = func(ctx context.Context) error {
@@ -229,7 +227,7 @@ func (w *Worker) Prepare(ctx context.Context) error {
 		return nil
 	}
 	w.coord.start = startAt{oldest: w.cfg.Start.TrimHorizon, time: w.cfg.Start.Time}
-	if err := dynamo.Persist(ctx, w.log, func() error { return w.coord.recreate(ctx) }); err != nil {
+	if err := awserr.WaitOut(ctx, w.log, func() error { return w.coord.recreate(ctx) }); err != nil {
 		return err
 	}
 	w.prepared = true
@@ -270,7 +268,7 @@ func (w *Worker) tryReading(ctx context.Context) error {
 		if s.closed && len(shards) > 1 {
 			continue
 		}
-		if err := w.coord.probe(ctx, id); refused(err) {
+		if err := w.coord.probe(ctx, id); awserr.Denied(err) || awserr.KeyRefused(err) {
 			return err
 		}
 		break
@@ -278,25 +276,50 @@ func (w *Worker) tryReading(ctx context.Context) error {
 	return nil
 }
 
-// refused says whether a call was refused for want of a permission, on the stream or on its key.
-func refused(err error) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && !dynamo.Throttled(err) && (strings.Contains(api.ErrorCode(), "AccessDenied") || strings.HasPrefix(api.ErrorCode(), "KMS"))
+// StreamError is the error of a stream that cannot be read at the start.
+type StreamError struct {
+	Stream, Region string
+	Problem        StreamProblem
+	Err            error // AWS's answer
 }
 
-// explain says what to do about a stream that cannot be described.
+// StreamProblem is what is wrong with a stream, as far as AWS's answer tells.
+type StreamProblem int
+
+const (
+	StreamFails        StreamProblem = iota // for another reason than those that follow
+	StreamMissing                           // there is no stream of that name
+	StreamDenied                            // the role lacks a permission on it
+	StreamKeyIsRefused                      // its records cannot be decrypted
+)
+
+func (e *StreamError) Error() string {
+	what := "stream %s in region %s: %v"
+	switch e.Problem {
+	case StreamMissing:
+		what = "stream %s does not exist in region %s: %v"
+	case StreamKeyIsRefused:
+		what = "stream %s in region %s cannot be decrypted: %v"
+	case StreamDenied:
+		what = "no permission to read stream %s in region %s: %v"
+	}
+	return fmt.Sprintf(what, e.Stream, e.Region, e.Err)
+}
+
+func (e *StreamError) Unwrap() error { return e.Err }
+
 func (w *Worker) explain(err error) error {
+	e := &StreamError{Stream: w.stream.String(), Region: w.cfg.Region, Err: err}
 	var missing *awstypes.ResourceNotFoundException
-	var api smithy.APIError
 	switch {
 	case errors.As(err, &missing):
-		return fmt.Errorf("stream %s does not exist in region %s: set --kinesis.stream and AWS_REGION to the stream that EventBridge writes to: %w", w.stream, w.cfg.Region, err)
-	case errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "KMS"):
-		return fmt.Errorf("stream %s in region %s cannot be decrypted: the role needs kms:Decrypt on the stream's key, and the key must be enabled: %w", w.stream, w.cfg.Region, err)
-	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied"):
-		return fmt.Errorf("no permission to read stream %s in region %s: the role needs kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords on it: %w", w.stream, w.cfg.Region, err)
+		e.Problem = StreamMissing
+	case awserr.KeyRefused(err):
+		e.Problem = StreamKeyIsRefused
+	case awserr.Denied(err):
+		e.Problem = StreamDenied
 	}
-	return fmt.Errorf("stream %s in region %s: %w", w.stream, w.cfg.Region, err)
+	return e
 }
 
 // checkpoints writes all checkpoints that have moved, again and again.
