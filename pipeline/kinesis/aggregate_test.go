@@ -169,7 +169,7 @@ func TestABadAggregateCostsNoOtherRecord(t *testing.T) {
 		r := c.start("worker", setup{config: trimHorizon})
 		var want []string
 		put := func(data []byte, records ...string) {
-			c.putData(shardID(0), data)
+			c.PutData(shardID(0), data)
 			want = append(want, records...)
 		}
 		put([]byte("first"), "first")
@@ -204,12 +204,12 @@ func TestABadAggregateCostsNoOtherRecord(t *testing.T) {
 func TestAnAggregateIsCheckpointedAsAWhole(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.putData(shardID(0), []byte("x"))
+		c.PutData(shardID(0), []byte("x"))
 		h := hold{}
 		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
 		until(t, time.Minute, "one record", func() bool { return len(r.records()) == 1 })
 		h.set(true)
-		c.putData(shardID(0), aggregateOf("a", "b", "c"))
+		c.PutData(shardID(0), aggregateOf("a", "b", "c"))
 		until(t, time.Minute, "three more", func() bool { return len(r.records()) == 4 })
 		r.end() //nolint:errcheck // it is stuck, and says so
 		after := c.start("after", setup{config: trimHorizon})
@@ -227,7 +227,7 @@ func TestMemoryOfExpandedAggregatesIsBooked(t *testing.T) {
 		for i := range data {
 			data[i] = strings.Repeat("x", 100)
 		}
-		c.putData(shardID(0), aggregateOf(data...))
+		c.PutData(shardID(0), aggregateOf(data...))
 		until(t, time.Minute, "a thousand records", func() bool { return len(r.records()) == 1000 })
 		if n := r.metric("rootwatch_fetch_memory_bytes", ""); n < 1000*(100+recordOverhead) {
 			t.Errorf("%v bytes are reserved for a thousand records of 100 bytes", n)
@@ -251,15 +251,15 @@ func TestMemoryOfAnAnswerThatNobodyTakesIsGivenBack(t *testing.T) {
 					w.guard.shardEnded = func() { // between the last answer and its processing
 						ended()
 						if last[0] == 'x' {
-							w.leases.tenure(shardID(0)).end(errLost)
+							w.leases.tenure(shardID(0)).end(ErrLost)
 						}
 					}
 				}, submit: func(_ context.Context, _ *reader, b *batch) error { b.Done(outcome{}); return nil }})
 				r.holding(1)
 				until(t, time.Minute, "it reads", func() bool { return c.CallsBy("worker")["kinesis:GetRecords"] > 3 })
 				fault := c.Inject(awstest.Fault{Operation: "GetRecords", Effect: awstest.Throttle})
-				c.putData(shardID(0), last)
-				c.split(shardID(0))
+				c.PutData(shardID(0), last)
+				c.Split(shardID(0))
 				fault.Remove()
 				until(t, time.Minute, "the children are read", func() bool { return !slices.Contains(r.holds(), shardID(0)) })
 				pass(t, 10*time.Second)

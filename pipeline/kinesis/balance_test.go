@@ -20,7 +20,7 @@ func even(n int, readers ...*reader) bool {
 }
 
 // producer puts records until it is stopped.
-func (c *cloud) producer(every time.Duration, n int) (stop func()) {
+func (c *Cloud) producer(every time.Duration, n int) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -31,7 +31,7 @@ func (c *cloud) producer(every time.Duration, n int) (stop func()) {
 			case <-end:
 				return
 			case <-ticker.C:
-				c.put(n)
+				c.Put(n)
 			}
 		}
 	}()
@@ -116,7 +116,7 @@ func TestManyWorkersStartingAtOnceShareEvenly(t *testing.T) {
 
 func stolen(readers []*reader) (n float64) {
 	for _, r := range readers {
-		n += r.metric("rootwatch_lease_changes_total", leaseStolen)
+		n += r.metric("rootwatch_lease_changes_total", LeaseStolen)
 	}
 	return n
 }
@@ -145,7 +145,7 @@ func TestTwoNewcomersNeverAskForTheSameLease(t *testing.T) {
 		if n := stolen(all); n != float64(asked) || asked < 6 || asked > 10 {
 			t.Errorf("%d leases were asked for and %v handed over, 6 are enough", asked, n)
 		}
-		for id, l := range c.leases() {
+		for id, l := range c.Leases() {
 			if l.claim != "" {
 				t.Errorf("a claim on %s is left: %+v", id, l)
 			}
@@ -183,7 +183,7 @@ func TestAKilledWorkersShardsAreReadAgainWithinALeaseAndThreeSeconds(t *testing.
 			pass(t, 1300*time.Millisecond)
 			killed := c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop})
 			at := time.Now()
-			wanted := c.put(40)
+			wanted := c.Put(40)
 			until(t, time.Minute, "all is read by the survivor", func() bool {
 				counts := count(b)
 				return !slices.ContainsFunc(wanted, func(s string) bool { return counts[s] == 0 })
@@ -203,12 +203,12 @@ func TestAHandoffWaitsForWhatIsInFlight(t *testing.T) {
 		h := hold{on: true}
 		a := c.start("a", setup{config: trimHorizon, submit: h.submit})
 		a.holding(2)
-		c.put(100)
+		c.Put(100)
 		c.readAll(time.Minute, a)
 		b := c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.lines("another worker asks")) == 1 })
 		asked := time.Now()
-		c.put(100)               // goes to b where the lease is handed over
+		c.Put(100)               // goes to b where the lease is handed over
 		pass(t, 25*time.Second)  // longer than a lease: it is renewed meanwhile
 		if len(b.holds()) != 0 { // b has taken nothing
 			t.Errorf("b holds %v before a has finished", b.holds())
@@ -234,7 +234,7 @@ func TestAHandoffHasALimit(t *testing.T) {
 		h := hold{on: true}
 		a := c.start("a", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.HandoffTimeout = 30 * time.Second }, submit: h.submit})
 		a.holding(2)
-		c.put(100)
+		c.Put(100)
 		c.readAll(time.Minute, a)
 		b := c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.lines("another worker asks")) == 1 })
@@ -245,7 +245,7 @@ func TestAHandoffHasALimit(t *testing.T) {
 		}
 		id := b.holds()[0]
 		until(t, time.Minute, "b reads it from the beginning", func() bool { return len(b.recordsOf(id)) == 50 })
-		if l := c.leases()[a.holds()[0]]; l.checkpoint != "" {
+		if l := c.Leases()[a.holds()[0]]; l.checkpoint != "" {
 			t.Errorf("what was never finished is checkpointed: %+v", l)
 		}
 		a.end() //nolint:errcheck // it is stuck, and says so
@@ -258,7 +258,7 @@ func TestAClaimOfADeadWorkerExpires(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		a := c.start("a", setup{config: trimHorizon})
 		a.holding(2)
-		if err := c.table("dead", time.Minute).claim(t.Context(), c.leases()[shardID(0)]); err != nil {
+		if err := c.table("dead", time.Minute).claim(t.Context(), c.Leases()[shardID(0)]); err != nil {
 			t.Fatal(err)
 		}
 		until(t, 20*time.Second, "it is handed over", func() bool { return len(a.holds()) == 1 })

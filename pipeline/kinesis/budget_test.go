@@ -178,13 +178,13 @@ func TestFetchesOfManyShardsKeepToTheBudget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const total = 16 << 20
 		c := newCloud(t, 16, awstest.Options{})
-		for _, id := range c.openShards() {
-			c.putData(id, make([]byte, 300)) // small: the first says nothing of those behind it
+		for _, id := range c.OpenShards() {
+			c.PutData(id, make([]byte, 300)) // small: the first says nothing of those behind it
 			for range 10 {
-				c.putData(id, make([]byte, 100_000))
+				c.PutData(id, make([]byte, 100_000))
 			}
 		}
-		c.put(1600)
+		c.Put(1600)
 		const all = 1600 + 16*11
 		h := hold{on: true}
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.FetchMemory = total }, submit: h.submit})

@@ -14,7 +14,7 @@ import (
 // its unconditional writes, out of the game.
 type checkpointer struct {
 	me       string
-	changed  func(*tenure)             // tells the coordinator that a tenure has ended
+	changed  func(*Held)               // tells the coordinator that a tenure has ended
 	finished func(shardID string) bool // whether a shard has been read to its end, by anybody
 
 	mu       sync.Mutex
@@ -23,7 +23,7 @@ type checkpointer struct {
 
 // holding is a tenure with how far the library has gone in taking it up.
 type holding struct {
-	*tenure
+	*Held
 	offered bool                   // FetchCheckpoint has shown it to the library's event loop, which may now ask for the lease
 	taken   bool                   // the library's consumer of the shard runs; RemoveLeaseOwner will end it
 	by      *partition.ShardStatus // what the library's consumer knows the shard by
@@ -36,29 +36,29 @@ func newCheckpointer(me string) *checkpointer {
 }
 
 // hold adds a tenure, for the library to take up in one of its next passes.
-func (c *checkpointer) hold(t *tenure) {
+func (c *checkpointer) hold(t *Held) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.holdings[t.shard.id] = &holding{tenure: t}
+	c.holdings[t.shard.id] = &holding{Held: t}
 }
 
 // tenure returns the tenure of a shard, nil if none is held.
-func (c *checkpointer) tenure(shardID string) *tenure {
+func (c *checkpointer) tenure(shardID string) *Held {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if h := c.holdings[shardID]; h != nil {
-		return h.tenure
+		return h.Held
 	}
 	return nil
 }
 
 // tenures returns all tenures that are not yet given back.
-func (c *checkpointer) tenures() []*tenure {
+func (c *checkpointer) tenures() []*Held {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([]*tenure, 0, len(c.holdings))
+	all := make([]*Held, 0, len(c.holdings))
 	for _, h := range c.holdings {
-		all = append(all, h.tenure)
+		all = append(all, h.Held)
 	}
 	return all
 }
@@ -78,12 +78,12 @@ func (c *checkpointer) sweep() {
 func (c *checkpointer) giveBack(h *holding) {
 	defer func() {
 		if v := recover(); v != nil { // the lease then expires
-			h.panicked("release", v, debug.Stack())
+			h.Panicked("release", v, debug.Stack())
 		}
 		c.mu.Lock()
 		delete(c.holdings, h.shard.id)
 		c.mu.Unlock()
-		c.changed(h.tenure)
+		c.changed(h.Held)
 	}()
 	h.finish()
 }
@@ -100,14 +100,14 @@ func (c *checkpointer) FetchCheckpoint(s *partition.ShardStatus) error {
 	h := c.holdings[s.ID]
 	switch {
 	case h == nil && c.finished(s.ID):
-		s.SetCheckpoint(shardEnd)
+		s.SetCheckpoint(ShardEnd)
 		return nil
 	case h == nil:
 		s.SetCheckpoint("")
 		return kcl.ErrSequenceIDNotFound
 	}
 	h.offered = true
-	checkpoint := h.checkpointed()
+	checkpoint := h.Checkpointed()
 	s.SetCheckpoint(checkpoint)
 	if checkpoint == "" {
 		return kcl.ErrSequenceIDNotFound
@@ -136,10 +136,10 @@ func (c *checkpointer) CheckpointSequence(s *partition.ShardStatus) error {
 	if t == nil {
 		return errFenced
 	}
-	if s.GetCheckpoint() == shardEnd {
-		return t.writeEnd()
+	if s.GetCheckpoint() == ShardEnd {
+		return t.WriteEnd()
 	}
-	return t.writeCheckpoint(t.over)
+	return t.WriteCheckpoint(t.over)
 }
 
 // RemoveLeaseOwner is the library's last word on a shard, whichever way its consumer ended: the tenure ends here. It

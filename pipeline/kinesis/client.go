@@ -11,7 +11,7 @@ import (
 
 // calls is what the library asks of Kinesis in polling mode; the fetch guard answers.
 type calls interface {
-	listShards() *awskinesis.ListShardsOutput
+	ListShards() *awskinesis.ListShardsOutput
 	getShardIterator(shardID string) (*awskinesis.GetShardIteratorOutput, error)
 	getRecords(iterator string) (*awskinesis.GetRecordsOutput, error)
 }
@@ -34,7 +34,7 @@ func newLibraryClient(region string, c calls) *awskinesis.Client {
 func answer(c calls, params any) (any, error) {
 	switch p := params.(type) {
 	case *awskinesis.ListShardsInput:
-		return c.listShards(), nil
+		return c.ListShards(), nil
 	case *awskinesis.GetShardIteratorInput:
 		return nilIfError(c.getShardIterator(aws.ToString(p.ShardId)))
 	case *awskinesis.GetRecordsInput:

@@ -60,8 +60,8 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// cloud is a Kinesis and a DynamoDB that are called without a network, since sockets do not wait in made-up time.
-type cloud struct {
+// Cloud is a Kinesis and a DynamoDB that are called without a network, since sockets do not wait in made-up time.
+type Cloud struct {
 	t *testing.T
 	*awstest.Service
 	kinesis *awskinesis.Client
@@ -80,15 +80,15 @@ type call struct {
 	response   *http.Response
 }
 
-func newCloud(t *testing.T, shards int, options awstest.Options) *cloud {
+func newCloud(t *testing.T, shards int, options awstest.Options) *Cloud {
 	t.Helper()
-	c := &cloud{t: t, Service: awstest.New(options)}
-	c.kinesis, c.dynamo = c.clients("test")
-	c.createStream(shards)
+	c := &Cloud{t: t, Service: awstest.New(options)}
+	c.kinesis, c.dynamo = c.Clients("test")
+	c.CreateStream(shards)
 	return c
 }
 
-func (c *cloud) createStream(shards int) {
+func (c *Cloud) CreateStream(shards int) {
 	c.t.Helper()
 	if _, err := c.kinesis.CreateStream(c.t.Context(), &awskinesis.CreateStreamInput{StreamName: aws.String(testStream), ShardCount: aws.Int32(int32(shards))}); err != nil {
 		c.t.Fatal(err)
@@ -96,7 +96,7 @@ func (c *cloud) createStream(shards int) {
 }
 
 // clients are those of one identity, which faults can be aimed at.
-func (c *cloud) clients(id string) (*awskinesis.Client, *dynamodb.Client) {
+func (c *Cloud) Clients(id string) (*awskinesis.Client, *dynamodb.Client) {
 	if c.dial != nil {
 		return c.dial(id)
 	}
@@ -106,7 +106,7 @@ func (c *cloud) clients(id string) (*awskinesis.Client, *dynamodb.Client) {
 }
 
 // onCall has f see every call from now on.
-func (c *cloud) onCall(f func(*call)) {
+func (c *Cloud) OnCall(f func(*call)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hook = f
@@ -114,7 +114,7 @@ func (c *cloud) onCall(f func(*call)) {
 
 // wire carries requests to the service: an aws.HTTPClient.
 type wire struct {
-	cloud *cloud
+	cloud *Cloud
 	id    string
 }
 
@@ -173,7 +173,7 @@ func (c *call) say(status int, body string) {
 }
 
 // shards are the stream's, as Kinesis lists them.
-func (c *cloud) shards() []awstypes.Shard {
+func (c *Cloud) shards() []awstypes.Shard {
 	c.t.Helper()
 	var all []awstypes.Shard
 	in := &awskinesis.ListShardsInput{StreamName: aws.String(testStream)}
@@ -190,7 +190,7 @@ func (c *cloud) shards() []awstypes.Shard {
 	}
 }
 
-func (c *cloud) shard(id string) awstypes.Shard {
+func (c *Cloud) Shard(id string) awstypes.Shard {
 	c.t.Helper()
 	all := c.shards()
 	i := slices.IndexFunc(all, func(s awstypes.Shard) bool { return *s.ShardId == id })
@@ -203,12 +203,12 @@ func (c *cloud) shard(id string) awstypes.Shard {
 func shardID(i int) string { return fmt.Sprintf("shardId-%012d", i) }
 
 // put writes n numbered records, one by one over all open shards.
-func (c *cloud) put(n int) []string {
+func (c *Cloud) Put(n int) []string {
 	c.t.Helper()
-	return c.putInto(n, c.openShards()...)
+	return c.PutInto(n, c.OpenShards()...)
 }
 
-func (c *cloud) openShards() (ids []string) {
+func (c *Cloud) OpenShards() (ids []string) {
 	for _, s := range c.shards() {
 		if s.SequenceNumberRange.EndingSequenceNumber == nil {
 			ids = append(ids, *s.ShardId)
@@ -218,11 +218,11 @@ func (c *cloud) openShards() (ids []string) {
 }
 
 // putInto writes n numbered records into the shards in turn, and returns what they say.
-func (c *cloud) putInto(n int, ids ...string) []string {
+func (c *Cloud) PutInto(n int, ids ...string) []string {
 	c.t.Helper()
 	keys := make([]*string, len(ids))
 	for i, id := range ids {
-		keys[i] = c.shard(id).HashKeyRange.StartingHashKey
+		keys[i] = c.Shard(id).HashKeyRange.StartingHashKey
 	}
 	c.mu.Lock()
 	first := len(c.sent)
@@ -245,27 +245,27 @@ func (c *cloud) putInto(n int, ids ...string) []string {
 }
 
 // putData writes one record as it is.
-func (c *cloud) putData(shard string, data []byte) {
+func (c *Cloud) PutData(shard string, data []byte) {
 	c.t.Helper()
 	if _, err := c.kinesis.PutRecord(c.t.Context(), &awskinesis.PutRecordInput{
-		StreamName: aws.String(testStream), PartitionKey: aws.String("key"), ExplicitHashKey: c.shard(shard).HashKeyRange.StartingHashKey, Data: data,
+		StreamName: aws.String(testStream), PartitionKey: aws.String("key"), ExplicitHashKey: c.Shard(shard).HashKeyRange.StartingHashKey, Data: data,
 	}); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
 // everything is all that was put so far.
-func (c *cloud) everything() []string {
+func (c *Cloud) Everything() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.sent)
 }
 
 // split halves a shard and returns the ids of its children.
-func (c *cloud) split(id string) []string {
+func (c *Cloud) Split(id string) []string {
 	c.t.Helper()
-	r := c.shard(id).HashKeyRange
-	low, high := parseBig(c.t, *r.StartingHashKey), parseBig(c.t, *r.EndingHashKey)
+	r := c.Shard(id).HashKeyRange
+	low, high := bigInt(c.t, *r.StartingHashKey), bigInt(c.t, *r.EndingHashKey)
 	middle := low.Add(low, high)
 	middle = middle.Rsh(middle, 1)
 	return c.reshard(func() error {
@@ -275,7 +275,7 @@ func (c *cloud) split(id string) []string {
 }
 
 // merge makes one shard of two neighbours and returns its id.
-func (c *cloud) merge(a, b string) string {
+func (c *Cloud) Merge(a, b string) string {
 	c.t.Helper()
 	return c.reshard(func() error {
 		_, err := c.kinesis.MergeShards(c.t.Context(), &awskinesis.MergeShardsInput{StreamName: aws.String(testStream), ShardToMerge: &a, AdjacentShardToMerge: &b})
@@ -283,7 +283,7 @@ func (c *cloud) merge(a, b string) string {
 	})[0]
 }
 
-func (c *cloud) rescale(n int) {
+func (c *Cloud) Rescale(n int) {
 	c.t.Helper()
 	c.reshard(func() error {
 		_, err := c.kinesis.UpdateShardCount(c.t.Context(), &awskinesis.UpdateShardCountInput{StreamName: aws.String(testStream), TargetShardCount: aws.Int32(int32(n)), ScalingType: awstypes.ScalingTypeUniformScaling})
@@ -292,7 +292,7 @@ func (c *cloud) rescale(n int) {
 }
 
 // reshard returns the ids of the shards that f has brought about.
-func (c *cloud) reshard(f func() error) (born []string) {
+func (c *Cloud) reshard(f func() error) (born []string) {
 	c.t.Helper()
 	before := c.shards()
 	if err := f(); err != nil {
@@ -307,13 +307,13 @@ func (c *cloud) reshard(f func() error) (born []string) {
 }
 
 // table is the lease table as a worker of that name would use it.
-func (c *cloud) table(me string, duration time.Duration) *table {
-	_, svc := c.clients(me)
+func (c *Cloud) table(me string, duration time.Duration) *table {
+	_, svc := c.Clients(me)
 	return &table{svc: svc, name: testApp, me: me, duration: duration, timeout: 5 * time.Second, now: time.Now}
 }
 
 // leases reads the lease table.
-func (c *cloud) leases() map[string]*lease {
+func (c *Cloud) Leases() map[string]*row {
 	c.t.Helper()
 	leases, _, err := c.table("test", time.Hour).scan(c.t.Context())
 	if err != nil {
@@ -323,7 +323,7 @@ func (c *cloud) leases() map[string]*lease {
 }
 
 // item is a lease as it lies in the table.
-func (c *cloud) item(shardID string) dynamo.Item {
+func (c *Cloud) Item(shardID string) dynamo.Item {
 	c.t.Helper()
 	out, err := c.dynamo.GetItem(c.t.Context(), &dynamodb.GetItemInput{TableName: aws.String(testApp), Key: dynamo.Item{attrShardID: dynamo.String(shardID)}, ConsistentRead: aws.Bool(true)})
 	if err != nil {
@@ -333,7 +333,7 @@ func (c *cloud) item(shardID string) dynamo.Item {
 }
 
 // putItem writes a lease past all conditions, as the bare library and people do.
-func (c *cloud) putItem(item dynamo.Item) {
+func (c *Cloud) PutItem(item dynamo.Item) {
 	c.t.Helper()
 	if _, err := c.dynamo.PutItem(c.t.Context(), &dynamodb.PutItemInput{TableName: aws.String(testApp), Item: item}); err != nil {
 		c.t.Fatal(err)
@@ -341,7 +341,7 @@ func (c *cloud) putItem(item dynamo.Item) {
 }
 
 // set changes one attribute of a lease past all conditions.
-func (c *cloud) set(shardID, attribute, value string) {
+func (c *Cloud) Set(shardID, attribute, value string) {
 	c.t.Helper()
 	if _, err := c.dynamo.UpdateItem(c.t.Context(), &dynamodb.UpdateItemInput{
 		TableName: aws.String(testApp), Key: dynamo.Item{attrShardID: dynamo.String(shardID)}, UpdateExpression: aws.String("SET " + attribute + " = :v"),
@@ -352,7 +352,7 @@ func (c *cloud) set(shardID, attribute, value string) {
 }
 
 // ensureTable makes the lease table where no worker has done so.
-func (c *cloud) ensureTable() {
+func (c *Cloud) EnsureTable() {
 	c.t.Helper()
 	if err := c.table("test", time.Hour).ensure(c.t.Context()); err != nil {
 		c.t.Fatal(err)

@@ -26,22 +26,22 @@ type coordinator struct {
 	table     *table
 	leases    *checkpointer
 	kinesis   *awskinesis.Client
-	stream    streamRef
+	stream    Stream
 	region    string
-	start     startAt
+	start     StartAt
 	first     firstStart
 	fromFirst bool                        // start is the first start
 	recreate  func(context.Context) error // makes a vanished lease table anew
 	hearing   *hearing
 	probe     func(ctx context.Context, shardID string) error
-	metrics   *metrics
+	metrics   *Metrics
 	log       *slog.Logger
 	handoff   time.Duration // limit of a handoff
 	patience  time.Duration // without an answer of Kinesis: then others may have better luck
 	kicked    chan struct{} // a tenure or a shard has ended: look now
 
 	mu        sync.Mutex // guards what follows; the pass writes, the library and /-/ready read
-	view      map[string]*lease
+	view      map[string]*row
 	listed    []awstypes.Shard // for the library
 	looked    time.Time        // last good look at the table
 	lookError error
@@ -83,8 +83,8 @@ func (c *coordinator) kick() {
 
 // ended takes note of the end of a tenure. A shard that the pipeline has failed in is left to the others for a while;
 // when nobody wants it, it comes back.
-func (c *coordinator) ended(t *tenure) {
-	if cause := context.Cause(t.over); errors.Is(cause, errPanic) || errors.Is(cause, errRefused) {
+func (c *coordinator) ended(t *Held) {
+	if cause := context.Cause(t.over); errors.Is(cause, ErrPanic) || errors.Is(cause, ErrRefused) {
 		c.mu.Lock()
 		c.resting[t.shard.id] = time.Now().Add(c.quarter())
 		c.mu.Unlock()
@@ -131,7 +131,7 @@ func (c *coordinator) run(ctx context.Context) {
 // pass looks and decides once, and returns when to look again.
 func (c *coordinator) pass(ctx context.Context) time.Duration {
 	c.leases.sweep()
-	c.metrics.leasesHeld.Set(float64(len(c.leases.tenures()))) // also when the table does not answer
+	c.metrics.LeasesHeld.Set(float64(len(c.leases.tenures()))) // also when the table does not answer
 	busy := min(time.Second, c.table.duration/8)
 	c.listen(ctx)
 	if err := c.look(ctx); err != nil {
@@ -158,7 +158,7 @@ func (c *coordinator) list(ctx context.Context) error {
 	if !c.lastList.IsZero() && now.Sub(c.lastList) < max(c.quarter(), time.Second) {
 		return nil
 	}
-	shards, err := listShards(ctx, c.kinesis, c.stream, 10*time.Second)
+	shards, err := ListShards(ctx, c.kinesis, c.stream, 10*time.Second)
 	if c.listError = err; err != nil {
 		if c.shards == nil || ctx.Err() != nil {
 			return err
@@ -187,7 +187,7 @@ func (c *coordinator) look(ctx context.Context) error {
 		err = c.keepFirst(ctx, first)
 	}
 	if err != nil {
-		c.metrics.tableFailures.Inc()
+		c.metrics.TableFailures.Inc()
 		return err
 	}
 	now := time.Now()
@@ -208,7 +208,7 @@ func (c *coordinator) look(ctx context.Context) error {
 		// Without parents: the library would wait for them without an end, and only for one of two.
 		listed = append(listed, awstypes.Shard{ShardId: aws.String(id), SequenceNumberRange: &awstypes.SequenceNumberRange{}})
 	}
-	c.metrics.shards.Set(float64(open))
+	c.metrics.Shards.Set(float64(open))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.view, c.listed, c.looked, c.lookError = view, listed, now, c.listError
@@ -218,7 +218,7 @@ func (c *coordinator) look(ctx context.Context) error {
 // sight notes which leases have moved. A lease moved somewhere between two looks; it is taken to have been half-way, so
 // that expiry is on average neither early nor late. Its owner, whose clock starts with the renewal, has given it up after
 // three quarters of the duration: half a look's distance (an eighth) leaves a distance between the two.
-func (c *coordinator) sight(view map[string]*lease, now time.Time) {
+func (c *coordinator) sight(view map[string]*row, now time.Time) {
 	for id, l := range view {
 		s := c.seen[id]
 		switch v := l.version(); {
@@ -252,7 +252,7 @@ func (c *coordinator) decide(ctx context.Context) (restless bool) {
 	for _, t := range c.leases.tenures() {
 		held[t.shard.id] = true
 		if s := c.shards[t.shard.id]; s != nil && s.another(t.shard.start) {
-			c.wind(t, errGone)
+			c.wind(t, ErrGone)
 		}
 	}
 	load := map[string]int{c.table.me: len(held)}
@@ -298,7 +298,7 @@ func (c *coordinator) decide(ctx context.Context) (restless bool) {
 	c.mu.Lock()
 	c.wanted = len(free) - took
 	c.mu.Unlock()
-	c.metrics.leasesHeld.Set(float64(len(c.leases.tenures())))
+	c.metrics.LeasesHeld.Set(float64(len(c.leases.tenures())))
 	return restless || len(free) > took || asked > 0
 }
 
@@ -347,7 +347,7 @@ func (c *coordinator) take(ctx context.Context, free []string, room int, peers b
 	return took
 }
 
-func (c *coordinator) acquire(ctx context.Context, s *shard, seen *lease, expired, claimed bool) bool {
+func (c *coordinator) acquire(ctx context.Context, s *shard, seen *row, expired, claimed bool) bool {
 	if seen != nil && seen.stale {
 		c.log.Warn("the lease is of a deleted stream's shard of the same name: it is removed, and the shard read from the start",
 			"shard_id", s.id, "lease_start", seen.shardStart, "shard_start", s.start)
@@ -361,21 +361,21 @@ func (c *coordinator) acquire(ctx context.Context, s *shard, seen *lease, expire
 	l, err := c.table.acquire(context.WithoutCancel(ctx), s, seen, expired)
 	if err != nil {
 		if !errors.Is(err, errFenced) && ctx.Err() == nil {
-			c.metrics.tableFailures.Inc()
+			c.metrics.TableFailures.Inc()
 			c.log.Warn("a lease could not be taken", "shard_id", s.id, "err", err)
 		}
 		return false
 	}
 	start := c.start
 	if bornRead(s, c.view) {
-		start = startAt{oldest: true}
+		start = StartAt{oldest: true}
 	}
-	change := leaseAcquired
+	change := LeaseAcquired
 	if claimed {
-		change = leaseStolen
+		change = LeaseStolen
 	}
-	c.metrics.leaseChanges.WithLabelValues(change).Inc()
-	t := newTenure(s, l, start, asked, c.table, c.metrics, c.log)
+	c.metrics.LeaseChanges.WithLabelValues(change).Inc()
+	t := newHeld(s, l, start, asked, c.table, c.metrics, c.log)
 	t.log.Info("lease acquired", "change", change, "checkpoint", l.checkpoint)
 	c.leases.hold(t)
 	return true
@@ -406,7 +406,7 @@ func (c *coordinator) ask(ctx context.Context, theirs []string, load map[string]
 		c.claims[id] = time.Now() // before it is sent: its answer may be lost
 		if err := c.table.claim(ctx, c.view[id]); err != nil {
 			if !errors.Is(err, errFenced) {
-				c.metrics.tableFailures.Inc()
+				c.metrics.TableFailures.Inc()
 				c.log.Warn("a lease could not be asked for", "shard_id", id, "err", err)
 				return asked
 			}
@@ -462,7 +462,7 @@ func (c *coordinator) cleanUp(ctx context.Context) {
 			continue
 		}
 		if t := c.leases.tenure(id); t != nil {
-			c.wind(t, errGone)
+			c.wind(t, ErrGone)
 			continue
 		}
 		if l.owner != "" && c.unmoved(id) < c.table.duration {
@@ -476,7 +476,7 @@ func (c *coordinator) cleanUp(ctx context.Context) {
 			c.log.Info("lease of a deleted shard removed", "shard_id", id)
 			continue
 		}
-		c.metrics.dataLoss.WithLabelValues(lossShardDeleted).Inc()
+		c.metrics.DataLoss.WithLabelValues(LossShardDeleted).Inc()
 		c.log.Error("a shard was deleted before it was read to its end: its last records are lost", "shard_id", id, "checkpoint", l.checkpoint, "checkpoint_time", l.checkedAt)
 	}
 }

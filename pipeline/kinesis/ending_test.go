@@ -11,12 +11,12 @@ import (
 // The tenure ends between the answer with a shard's last records and the session that takes them: nobody has seen them, so
 // the shard is not finished.
 func TestTheEndOfAShardIsNotWrittenOverRecordsThatNobodySaw(t *testing.T) {
-	for name, cause := range map[string]error{"cut at a deadline": errCut, "lease lost": errLost, "a panic": errPanic} {
+	for name, cause := range map[string]error{"cut at a deadline": ErrCut, "lease lost": ErrLost, "a panic": ErrPanic} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCloud(t, 1, awstest.Options{})
-				c.put(10)
-				c.split(shardID(0))
+				c.Put(10)
+				c.Split(shardID(0))
 				ended := false
 				r := c.start("worker", setup{config: trimHorizon, worker: func(w *Worker) {
 					w.guard.shardEnded = func() {
@@ -28,7 +28,7 @@ func TestTheEndOfAShardIsNotWrittenOverRecordsThatNobodySaw(t *testing.T) {
 					}
 				}})
 				c.readAll(2*time.Minute, r)
-				until(t, time.Minute, "the shard is finished", func() bool { return c.leases()[shardID(0)].finished() })
+				until(t, time.Minute, "the shard is finished", func() bool { return c.Leases()[shardID(0)].finished() })
 				if !ended {
 					t.Fatal("the end of the shard was never handed on")
 				}
@@ -43,7 +43,7 @@ func TestAStopWhileLeasesAreTakenTakesNoMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 300, awstest.Options{})
 		var hangs atomic.Bool
-		c.onCall(func(k *call) {
+		c.OnCall(func(k *call) {
 			if k.action == "dynamodb:Scan" && k.id == "worker" && hangs.CompareAndSwap(false, true) {
 				c.Inject(awstest.Fault{Operation: "UpdateItem", AccessKeyID: "worker", Effect: awstest.Hang})
 			}
@@ -74,7 +74,7 @@ func TestAWorkerThatStopsTakesItsClaimsBack(t *testing.T) {
 		b := c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "it has asked for two", func() bool { return len(b.logs.lines("asked for a lease")) == 2 })
 		b.endWell()
-		for id, l := range c.leases() {
+		for id, l := range c.Leases() {
 			if l.claim != "" {
 				t.Errorf("%s is still claimed by %s", id, l.claim)
 			}

@@ -24,13 +24,13 @@ func TestExpiryDoesNotCompareHostsClocks(t *testing.T) {
 				b := c.start("b", setup{config: trimHorizon})
 				until(t, 2*time.Minute, "the shards are shared", func() bool { return len(a.holds()) == 2 && len(b.holds()) == 2 })
 				pass(t, 10*time.Second)
-				lost := a.metric("rootwatch_lease_changes_total", leaseLost) + b.metric("rootwatch_lease_changes_total", leaseLost)
-				acquired := a.metric("rootwatch_lease_changes_total", leaseAcquired) + b.metric("rootwatch_lease_changes_total", leaseAcquired)
+				lost := a.metric("rootwatch_lease_changes_total", LeaseLost) + b.metric("rootwatch_lease_changes_total", LeaseLost)
+				acquired := a.metric("rootwatch_lease_changes_total", LeaseAcquired) + b.metric("rootwatch_lease_changes_total", LeaseAcquired)
 				pass(t, 2*time.Minute)
-				if n := a.metric("rootwatch_lease_changes_total", leaseLost) + b.metric("rootwatch_lease_changes_total", leaseLost); n != lost || n != 0 {
+				if n := a.metric("rootwatch_lease_changes_total", LeaseLost) + b.metric("rootwatch_lease_changes_total", LeaseLost); n != lost || n != 0 {
 					t.Errorf("%v leases were lost", n)
 				}
-				if n := a.metric("rootwatch_lease_changes_total", leaseAcquired) + b.metric("rootwatch_lease_changes_total", leaseAcquired); n != acquired {
+				if n := a.metric("rootwatch_lease_changes_total", LeaseAcquired) + b.metric("rootwatch_lease_changes_total", LeaseAcquired); n != acquired {
 					t.Errorf("%v leases changed hands", n-acquired)
 				}
 				// A dead worker's leases expire all the same.
@@ -48,8 +48,8 @@ func TestExpiryDoesNotCompareHostsClocks(t *testing.T) {
 func TestTheBareLibraryStealsByTheHostsClock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
-		c.putItem(dynamo.Item{attrShardID: dynamo.String("shard"), attrOwner: dynamo.String("a worker whose clock is behind"),
+		c.EnsureTable()
+		c.PutItem(dynamo.Item{attrShardID: dynamo.String("shard"), attrOwner: dynamo.String("a worker whose clock is behind"),
 			attrTimeout: dynamo.String(time.Now().Add(-time.Second).UTC().Format(time.RFC3339Nano))})
 		if err := bareCheckpointer(c, "me", 20*time.Second).GetLease(status("shard"), "me"); err != nil {
 			t.Errorf("the library has refused it (%v): the counter is not needed any more", err)
@@ -67,7 +67,7 @@ func sightings(lease time.Duration) *coordinator {
 func TestALeaseExpiresWhenItHasNotMovedForItsWholeDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := sightings(20 * time.Second)
-		view := map[string]*lease{"shard": {shardID: "shard", owner: "other", epoch: 1, counter: 1, hasCounter: true}}
+		view := map[string]*row{"shard": {shardID: "shard", owner: "other", epoch: 1, counter: 1, hasCounter: true}}
 		c.sight(view, time.Now())
 		for range 8 { // looks every quarter, and the lease moves
 			time.Sleep(5 * time.Second)
@@ -84,12 +84,12 @@ func TestALeaseExpiresWhenItHasNotMovedForItsWholeDuration(t *testing.T) {
 		if n := c.unmoved("shard"); n != 17500*time.Millisecond {
 			t.Errorf("unmoved for %s", n)
 		}
-		for name, change := range map[string]func(*lease){
-			"a renewal by the bare library moves the timeout alone": func(l *lease) { l.timeout = "later" },
-			"an acquisition":      func(l *lease) { l.epoch++ },
-			"a change of owner":   func(l *lease) { l.owner = "third" },
-			"a renewal":           func(l *lease) { l.counter++ },
-			"a release and after": func(l *lease) { l.owner, l.timeout, l.counter = "", "", l.counter+1 },
+		for name, change := range map[string]func(*row){
+			"a renewal by the bare library moves the timeout alone": func(l *row) { l.timeout = "later" },
+			"an acquisition":      func(l *row) { l.epoch++ },
+			"a change of owner":   func(l *row) { l.owner = "third" },
+			"a renewal":           func(l *row) { l.counter++ },
+			"a release and after": func(l *row) { l.owner, l.timeout, l.counter = "", "", l.counter+1 },
 		} {
 			c.sight(view, time.Now())
 			change(view["shard"])
@@ -104,7 +104,7 @@ func TestALeaseExpiresWhenItHasNotMovedForItsWholeDuration(t *testing.T) {
 		if n := c.unmoved("shard"); n == 0 {
 			t.Error("a checkpoint or a claim counts as a renewal: neither says that the owner is well")
 		}
-		c.sight(map[string]*lease{}, time.Now())
+		c.sight(map[string]*row{}, time.Now())
 		if n := c.unmoved("shard"); n != 0 {
 			t.Errorf("a lease that is gone has stood still for %s", n)
 		}
@@ -116,7 +116,7 @@ func TestALeaseExpiresWhenItHasNotMovedForItsWholeDuration(t *testing.T) {
 func TestAfterALongAbsenceALeaseThatMovedIsFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := sightings(20 * time.Second)
-		view := map[string]*lease{"moved": {owner: "other", counter: 1}, "not moved": {owner: "dead", counter: 1}}
+		view := map[string]*row{"moved": {owner: "other", counter: 1}, "not moved": {owner: "dead", counter: 1}}
 		c.sight(view, time.Now())
 		time.Sleep(10 * time.Minute)
 		view["moved"].counter = 100
@@ -137,9 +137,9 @@ func TestTheFenceIsAheadOfExpiry(t *testing.T) {
 		for _, latency := range []time.Duration{0, time.Second, 4 * time.Second} { // of the last renewal
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				te := newTenure(&shard{id: "shard"}, &lease{}, startAt{}, start, &table{duration: duration}, newMetrics(prometheusRegistry(), time.Now), new(logs).logger())
+				h := newHeld(&shard{id: "shard"}, &row{}, StartAt{}, start, &table{duration: duration}, NewMetrics(prometheusRegistry(), time.Now), new(logs).logger())
 				fenced := make(chan time.Time, 1)
-				context.AfterFunc(te.over, func() { fenced <- time.Now() })
+				context.AfterFunc(h.over, func() { fenced <- time.Now() })
 				c := sightings(duration)
 				var counter atomic.Int64
 				var expired time.Time
@@ -148,12 +148,12 @@ func TestTheFenceIsAheadOfExpiry(t *testing.T) {
 					asked := time.Now()
 					counter.Add(1)
 					time.Sleep(latency)
-					te.renewed(asked)
+					h.renewed(asked)
 				}()
 				time.Sleep(look)
 				for expired.IsZero() {
 					synctest.Wait()
-					c.sight(map[string]*lease{"shard": {owner: "me", counter: counter.Load()}}, time.Now())
+					c.sight(map[string]*row{"shard": {owner: "me", counter: counter.Load()}}, time.Now())
 					wait := c.quarter()
 					if left := duration - c.unmoved("shard"); left <= 0 {
 						expired = time.Now()

@@ -95,7 +95,7 @@ func newTestWorker(t *testing.T) *Worker {
 		Region: "us-east-1", Stream: testStream, Application: testApp, PollInterval: time.Second, LeaseDuration: 20 * time.Second, CheckpointInterval: time.Second,
 		ShutdownTimeout: 25 * time.Second, MaxRecords: 1000, FetchMemory: 64 << 20, Registerer: prometheusRegistry(), Logger: new(logs).logger(),
 	}
-	cfg.Kinesis, cfg.DynamoDB = (&cloud{t: t}).clients("worker")
+	cfg.Kinesis, cfg.DynamoDB = (&Cloud{t: t}).Clients("worker")
 	w, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func (e *ends) PrepareCheckpoint(*string) (interfaces.IPreparedCheckpointer, err
 func TestTheSessionAsksTheLibraryForTheEndOfAShardAlone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newTestWorker(t)
-		te := newTenure(&shard{id: "shard"}, &lease{epoch: 1}, startAt{}, time.Now(), w.table, w.metrics, w.log)
+		te := newHeld(&shard{id: "shard"}, &row{epoch: 1}, StartAt{}, time.Now(), w.table, w.metrics, w.log)
 		defer te.fence.Stop()
 		w.leases.hold(te)
 		s := (&sessions{leases: w.leases, submit: func(_ context.Context, b *batch) error { b.Done(outcome{}); return nil }}).CreateProcessor()
@@ -202,7 +202,7 @@ func TestTheLibrarysMetricsAreNotUsed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		if r.libraryConfig().MonitoringService != nil {
 			t.Error("the library has a monitoring service")
@@ -240,9 +240,9 @@ func TestTheLibrarysErrorsAreTakenForWhatTheyAre(t *testing.T) {
 		want  slog.Level
 	}{
 		{func(l libraryLogger) { l.Errorf("%v", io.EOF) }, slog.LevelWarn},
-		{func(l libraryLogger) { l.Errorf("%v", fmt.Errorf("reading: %w", errHandoff)) }, slog.LevelDebug},
-		{func(l libraryLogger) { l.Errorf("%v", fmt.Errorf("reading: %w", errGone)) }, slog.LevelDebug},
-		{func(l libraryLogger) { l.Errorf("%v", errLost) }, slog.LevelDebug},
+		{func(l libraryLogger) { l.Errorf("%v", fmt.Errorf("reading: %w", ErrHandoff)) }, slog.LevelDebug},
+		{func(l libraryLogger) { l.Errorf("%v", fmt.Errorf("reading: %w", ErrGone)) }, slog.LevelDebug},
+		{func(l libraryLogger) { l.Errorf("%v", ErrLost) }, slog.LevelDebug},
 		{func(l libraryLogger) { l.Warnf("a warning") }, slog.LevelWarn},
 		{func(l libraryLogger) { l.Infof("of no interest") }, slog.LevelDebug},
 		{func(l libraryLogger) { l.Debugf("of no interest") }, slog.LevelDebug},
@@ -274,12 +274,12 @@ func TestTheWorkerCallsNothingThatItsRoleNeedNotAllow(t *testing.T) {
 		a.holding(2)
 		b := c.start("other", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(2, a, b) })
-		c.put(20)
+		c.Put(20)
 		c.readAll(time.Minute, a, b)
-		c.split(shardID(0))
-		c.split(shardID(1))
+		c.Split(shardID(0))
+		c.Split(shardID(1))
 		c.ExpireIterators()
-		c.put(20)
+		c.Put(20)
 		c.readAll(time.Minute, a, b)
 		until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
 		b.endWell()

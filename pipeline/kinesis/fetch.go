@@ -21,8 +21,8 @@ import (
 // stallPause is how often a stalled tenure is looked at.
 const stallPause = 20 * time.Millisecond
 
-// startAt is where a shard without a checkpoint begins.
-type startAt struct {
+// StartAt is where a shard without a checkpoint begins.
+type StartAt struct {
 	oldest bool // at TRIM_HORIZON; else at the first record that arrived at or after time
 	time   time.Time
 }
@@ -32,12 +32,12 @@ type startAt struct {
 // shard, and the end of a tenure.
 type guard struct {
 	svc          *awskinesis.Client // with retries off: this is the one place that retries
-	stream       streamRef
+	stream       Stream
 	leases       *checkpointer
 	budget       *budget
 	hearing      *hearing
 	retention    *retention
-	metrics      *metrics
+	metrics      *Metrics
 	log          *slog.Logger
 	pollInterval time.Duration
 	callTimeout  time.Duration
@@ -48,7 +48,7 @@ type guard struct {
 
 // fetchState is a tenure's reading position. Only the consumer goroutine of the tenure uses it.
 type fetchState struct {
-	start      startAt
+	start      StartAt
 	resume     string // the checkpoint that the tenure began with
 	resumeTime string // arrival of the record there, as the table says
 	last       position
@@ -68,7 +68,7 @@ type fetchState struct {
 	complain time.Time
 }
 
-func (g *guard) listShards() *awskinesis.ListShardsOutput {
+func (g *guard) ListShards() *awskinesis.ListShardsOutput {
 	return &awskinesis.ListShardsOutput{Shards: g.shards()}
 }
 
@@ -76,12 +76,12 @@ func (g *guard) listShards() *awskinesis.ListShardsOutput {
 func (g *guard) getShardIterator(shardID string) (*awskinesis.GetShardIteratorOutput, error) {
 	t := g.leases.tenure(shardID)
 	if t == nil {
-		return nil, fmt.Errorf("shard %s: %w", shardID, errLost)
+		return nil, fmt.Errorf("shard %s: %w", shardID, ErrLost)
 	}
 	return &awskinesis.GetShardIteratorOutput{ShardIterator: aws.String(shardID + "/" + strconv.FormatInt(t.epoch, 10))}, nil
 }
 
-func (g *guard) tenureOf(token string) *tenure {
+func (g *guard) tenureOf(token string) *Held {
 	shardID, epoch, _ := strings.Cut(token, "/")
 	if t := g.leases.tenure(shardID); t != nil && strconv.FormatInt(t.epoch, 10) == epoch {
 		return t
@@ -94,12 +94,12 @@ func (g *guard) tenureOf(token string) *tenure {
 func (g *guard) getRecords(token string) (out *awskinesis.GetRecordsOutput, err error) {
 	t := g.tenureOf(token)
 	if t == nil {
-		return nil, fmt.Errorf("iterator %s: %w", token, errLost)
+		return nil, fmt.Errorf("iterator %s: %w", token, ErrLost)
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			t.panicked("fetch", v, debug.Stack())
-			out, err = nil, errPanic
+			t.Panicked("fetch", v, debug.Stack())
+			out, err = nil, ErrPanic
 		}
 	}()
 	t.from.memory.resize(0)
@@ -119,9 +119,9 @@ func (g *guard) getRecords(token string) (out *awskinesis.GetRecordsOutput, err 
 }
 
 // fetch makes one call of GetRecords, with a new iterator before it where one is needed.
-func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
-	f := &t.from
-	if err := retry.Sleep(t.reading, max(f.pace.delay(time.Now()), time.Until(f.idle))); err != nil {
+func (g *guard) fetch(t *Held) (*awskinesis.GetRecordsOutput, error) {
+	r := &t.from
+	if err := retry.Sleep(t.reading, max(r.pace.delay(time.Now()), time.Until(r.idle))); err != nil {
 		return nil, err
 	}
 	// While the checkpoint cannot be written the lease is probably going too: what were read now would be read again by the
@@ -131,8 +131,8 @@ func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 			return nil, err
 		}
 	}
-	g.mindGap(t)
-	if f.iterator == nil {
+	g.checkRetention(t)
+	if r.iterator == nil {
 		if err := g.newIterator(t); err != nil {
 			return nil, err
 		}
@@ -140,15 +140,15 @@ func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 	if err := g.reserve(t); err != nil {
 		return nil, err
 	}
-	f.asked = g.retention.now()
-	f.pace.begin(time.Now())
+	r.asked = g.retention.now()
+	r.pace.begin(time.Now())
 	var out *awskinesis.GetRecordsOutput
 	err := g.call(t, func(ctx context.Context) (err error) {
-		out, err = g.svc.GetRecords(ctx, &awskinesis.GetRecordsInput{ShardIterator: f.iterator, Limit: &f.limit, StreamARN: g.arn()})
+		out, err = g.svc.GetRecords(ctx, &awskinesis.GetRecordsInput{ShardIterator: r.iterator, Limit: &r.limit, StreamARN: g.arn()})
 		return err
 	})
 	if err != nil {
-		f.memory.resize(0)
+		r.memory.resize(0)
 		return nil, err
 	}
 	return out, nil
@@ -156,83 +156,83 @@ func (g *guard) fetch(t *tenure) (*awskinesis.GetRecordsOutput, error) {
 
 // reserve waits for the memory of the next answer. Whether a shard answers is not known before it has: where memory is scarce
 // it is asked for one record first, so that shards that hang do not hold the memory of full answers.
-func (g *guard) reserve(t *tenure) error {
-	f := &t.from
+func (g *guard) reserve(t *Held) error {
+	r := &t.from
 	most := min(maxAnswerMemory, g.budget.total)
-	f.limit = g.maxRecords
-	estimate := f.estimate(f.limit, most)
-	if f.answered.IsZero() {
+	r.limit = g.maxRecords
+	estimate := r.estimate(r.limit, most)
+	if r.answered.IsZero() {
 		if g.budget.tryReserve(estimate) {
-			f.memory = share{g.budget, estimate}
+			r.memory = share{g.budget, estimate}
 			return nil
 		}
-		f.limit = 1
-		estimate = f.estimate(f.limit, most)
+		r.limit = 1
+		estimate = r.estimate(r.limit, most)
 	}
 	if err := g.budget.reserve(t.reading, estimate); err != nil {
 		return err
 	}
-	f.memory = share{g.budget, estimate}
+	r.memory = share{g.budget, estimate}
 	return nil
 }
 
 // call makes a call for a tenure, within the time that a call may take.
-func (g *guard) call(t *tenure, f func(context.Context) error) error {
+func (g *guard) call(t *Held, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(t.reading, g.callTimeout)
 	defer cancel()
 	return g.hearing.listen(t.reading, func() error { return f(ctx) })
 }
 
 func (g *guard) arn() *string {
-	_, arn := g.stream.params()
+	_, arn := g.stream.Params()
 	return arn
 }
 
 // handOn makes the library's answer of a good one and moves the position behind it.
-func (g *guard) handOn(t *tenure, token string, answer *awskinesis.GetRecordsOutput) *awskinesis.GetRecordsOutput {
-	f := &t.from
-	g.metrics.fetches.WithLabelValues(fetchOK).Inc()
+func (g *guard) handOn(t *Held, token string, answer *awskinesis.GetRecordsOutput) *awskinesis.GetRecordsOutput {
+	r := &t.from
+	g.metrics.Fetches.WithLabelValues(FetchOK).Inc()
 	now := time.Now()
-	f.behind = time.Duration(aws.ToInt64(answer.MillisBehindLatest)) * time.Millisecond
-	f.answered = now
-	g.metrics.lag.set(t.shard.id, f.behind)
+	r.behind = time.Duration(aws.ToInt64(answer.MillisBehindLatest)) * time.Millisecond
+	r.answered = now
+	g.metrics.Lag.Set(t.shard.id, r.behind)
 	if n := len(answer.Records); n > 0 {
-		r := &answer.Records[n-1]
-		f.last = position{sequenceNumber: aws.ToString(r.SequenceNumber), arrival: aws.ToTime(r.ApproximateArrivalTimestamp)}
-		f.read = later(f.read, f.last.arrival)
-		f.idle = time.Time{}
-	} else if f.behind == 0 {
-		f.idle = now.Add(g.pollInterval)
+		newest := &answer.Records[n-1]
+		r.last = position{sequenceNumber: aws.ToString(newest.SequenceNumber), arrival: aws.ToTime(newest.ApproximateArrivalTimestamp)}
+		r.read = later(r.read, r.last.arrival)
+		r.idle = time.Time{}
+	} else if r.behind == 0 {
+		r.idle = now.Add(g.pollInterval)
 	}
-	if known := answer.MillisBehindLatest != nil; known && (f.behind == 0 || len(answer.Records) == 0) {
-		f.read = later(f.read, f.asked.Add(-f.behind))
-		f.last.readTo = f.read
+	if known := answer.MillisBehindLatest != nil; known && (r.behind == 0 || len(answer.Records) == 0) {
+		r.read = later(r.read, r.asked.Add(-r.behind))
+		r.last.readTo = r.read
 		if len(answer.Records) == 0 {
-			t.caughtUp(f.read)
+			t.CaughtUp(r.read)
 		}
 	}
-	f.iterator = answer.NextShardIterator
+	r.iterator = answer.NextShardIterator
 	out := &awskinesis.GetRecordsOutput{
-		Records:            g.unpack(f, answer.Records),
-		MillisBehindLatest: aws.Int64(f.behind.Milliseconds()),
+		Records:            g.unpack(r, answer.Records),
+		MillisBehindLatest: aws.Int64(r.behind.Milliseconds()),
 		NextShardIterator:  &token,
 	}
 	if answer.NextShardIterator == nil {
 		out.NextShardIterator = nil
-		f.closed = true
+		r.closed = true
 		g.shardEnded()
 	}
 	return out
 }
 
 // unpack expands the aggregates of an answer and books what it has turned out to be.
-func (g *guard) unpack(f *fetchState, received []awstypes.Record) []awstypes.Record {
+func (g *guard) unpack(r *fetchState, received []awstypes.Record) []awstypes.Record {
 	records := expand(received)
 	bytes, expanded := dataBytes(received), dataBytes(records)
-	f.pace.end(max(bytes, expanded)) // Kinesis counts the one, the library the other
-	f.memory.resize(int64(max(bytes, expanded)) + int64(len(records))*recordOverhead)
-	if n := len(received); n > 0 && f.limit > 1 { // one record says nothing of the others
-		f.largest = max(f.largest, int64(bytes/n))
+	r.pace.end(max(bytes, expanded)) // Kinesis counts the one, the library the other
+	r.memory.resize(int64(max(bytes, expanded)) + int64(len(records))*recordOverhead)
+	if n := len(received); n > 0 && r.limit > 1 { // one record says nothing of the others
+		r.largest = max(r.largest, int64(bytes/n))
 	}
 	return records
 }
@@ -245,21 +245,21 @@ func dataBytes(records []awstypes.Record) (n int) {
 }
 
 // newIterator asks for an iterator after the last record handed on, else after the checkpoint, else at the start.
-func (g *guard) newIterator(t *tenure) error {
-	f := &t.from
+func (g *guard) newIterator(t *Held) error {
+	r := &t.from
 	in := &awskinesis.GetShardIteratorInput{ShardId: &t.shard.id}
-	in.StreamName, in.StreamARN = g.stream.params()
-	after := f.last.sequenceNumber
+	in.StreamName, in.StreamARN = g.stream.Params()
+	after := r.last.sequenceNumber
 	if after == "" {
-		after = f.resume
+		after = r.resume
 	}
 	switch {
 	case after != "":
 		in.ShardIteratorType, in.StartingSequenceNumber = awstypes.ShardIteratorTypeAfterSequenceNumber, &after
-	case f.start.oldest:
+	case r.start.oldest:
 		in.ShardIteratorType = awstypes.ShardIteratorTypeTrimHorizon
 	default:
-		in.ShardIteratorType, in.Timestamp = awstypes.ShardIteratorTypeAtTimestamp, &f.start.time
+		in.ShardIteratorType, in.Timestamp = awstypes.ShardIteratorTypeAtTimestamp, &r.start.time
 	}
 	var out *awskinesis.GetShardIteratorOutput
 	err := g.call(t, func(ctx context.Context) (err error) {
@@ -275,39 +275,39 @@ func (g *guard) newIterator(t *tenure) error {
 	if err != nil {
 		return err
 	}
-	f.iterator = out.ShardIterator
+	r.iterator = out.ShardIterator
 	return nil
 }
 
 // positionTime is the arrival of the record after which reading goes on, zero if it is not known.
-func (f *fetchState) positionTime() time.Time {
-	if !f.last.arrival.IsZero() {
-		return f.last.arrival
+func (r *fetchState) positionTime() time.Time {
+	if !r.last.arrival.IsZero() {
+		return r.last.arrival
 	}
-	return parseTime(f.resumeTime)
+	return parseTime(r.resumeTime)
 }
 
 // failed counts and logs a call that failed. Each shard complains at most once in ten seconds.
-func (g *guard) failed(t *tenure, err error) {
-	f := &t.from
-	result := fetchFailed
+func (g *guard) failed(t *Held, err error) {
+	r := &t.from
+	result := FetchFailed
 	var expired *awstypes.ExpiredIteratorException
 	var invalid *awstypes.InvalidArgumentException
 	var missing *awstypes.ResourceNotFoundException
 	switch {
 	case errors.As(err, &expired):
-		result = fetchExpiredIterator
-		f.iterator = nil
+		result = FetchExpiredIterator
+		r.iterator = nil
 	case awserr.Throttled(err):
-		result = fetchThrottled
+		result = FetchThrottled
 	case errors.As(err, &invalid), errors.As(err, &missing):
-		f.iterator = nil // it may be the iterator that is bad
+		r.iterator = nil // it may be the iterator that is bad
 	}
-	g.metrics.fetches.WithLabelValues(result).Inc()
-	if time.Since(f.complain) < 10*time.Second {
+	g.metrics.Fetches.WithLabelValues(result).Inc()
+	if time.Since(r.complain) < 10*time.Second {
 		return
 	}
-	f.complain = time.Now()
+	r.complain = time.Now()
 	t.log.Warn("fetching records failed: trying again from the same place", "result", result, "err", err)
 }
 
@@ -323,16 +323,16 @@ const (
 
 // estimate says how much memory the next answer may need at the most, as far as can be told: a shard takes in 1 MB/s, so a
 // caught-up one has little new; else as many records as are asked for, of the largest size seen with half as much again.
-func (f *fetchState) estimate(limit int32, most int64) int64 {
+func (r *fetchState) estimate(limit int32, most int64) int64 {
 	bytes := float64(maxAnswerBytes)
 	switch {
-	case f.answered.IsZero():
+	case r.answered.IsZero():
 		bytes = min(bytes, float64(limit)*(1<<20)) // a record is at most 1 MiB unless the stream's owner has allowed more
-	case f.behind == 0:
-		bytes = min(bytes, (time.Since(f.answered).Seconds()+1)*(1<<20))
+	case r.behind == 0:
+		bytes = min(bytes, (time.Since(r.answered).Seconds()+1)*(1<<20))
 	}
-	if f.largest > 0 {
-		bytes = min(bytes, float64(limit)*float64(f.largest)*1.5)
+	if r.largest > 0 {
+		bytes = min(bytes, float64(limit)*float64(r.largest)*1.5)
 	}
 	return min(max(int64(bytes*memoryPerByte), minAnswerMemory), most)
 }

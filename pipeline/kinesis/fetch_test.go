@@ -50,7 +50,7 @@ func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
 					injected = append(injected, c.Inject(f))
 				}
 				for range 10 {
-					c.put(60)
+					c.Put(60)
 					pass(t, 2*time.Second)
 				}
 				pass(t, 10*time.Second)
@@ -62,14 +62,14 @@ func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
 					t.Errorf("%d calls have met the fault", hits)
 				}
 				c.readAll(5*time.Minute, r)
-				if n := r.metric("rootwatch_lease_changes_total", leaseLost) + r.metric("rootwatch_lease_changes_total", leaseReleased); n != 0 &&
+				if n := r.metric("rootwatch_lease_changes_total", LeaseLost) + r.metric("rootwatch_lease_changes_total", LeaseReleased); n != 0 &&
 					len(r.logs.lines("Kinesis does not answer with records")) == 0 { // longer than a lease, for all shards
 					t.Errorf("%v leases were given up for it", n)
 				}
 				c.ClearFaults()
 				r.endWell()
 				c.once(r)
-				for id, l := range c.leases() {
+				for id, l := range c.Leases() {
 					if got := r.recordsOf(id); len(got) != 200 || !slices.IsSorted(got) || l.checkpoint == "" {
 						t.Errorf("%s: %d records read, in order %v, lease %+v", id, len(got), slices.IsSorted(got), l)
 					}
@@ -86,7 +86,7 @@ func TestTheBareLibraryForgetsItsRecordProcessorOnAnExpiredIterator(t *testing.T
 			cfg.ShardSyncIntervalMillis = 1000
 			cfg.WithInitialPositionInStream(config.TRIM_HORIZON)
 		})
-		c.put(10)
+		c.Put(10)
 		until(t, time.Minute, "ten records", func() bool { return len(b.records()) == 10 })
 		b.mu.Lock()
 		before := b.processors
@@ -110,21 +110,21 @@ func TestAnExpiredIteratorResumesAfterTheLastRecordHandedOn(t *testing.T) {
 		h := hold{on: true}
 		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
 		for range 5 {
-			c.put(10)
+			c.Put(10)
 			c.readAll(time.Minute, r)
 			c.ExpireIterators()
 			pass(t, 5*time.Second)
 		}
-		if n := r.metric("rootwatch_fetches_total", fetchExpiredIterator); n != 5 {
+		if n := r.metric("rootwatch_fetches_total", FetchExpiredIterator); n != 5 {
 			t.Errorf("%v expired iterators are counted, want 5", n)
 		}
-		if l := c.leases()[shardID(0)]; l.checkpoint != "" {
+		if l := c.Leases()[shardID(0)]; l.checkpoint != "" {
 			t.Errorf("what is in flight is checkpointed: %+v", l)
 		}
 		c.once(r)
 		h.set(false)
 		h.finish()
-		until(t, time.Minute, "all is checkpointed", func() bool { return c.leases()[shardID(0)].checkpoint != "" })
+		until(t, time.Minute, "all is checkpointed", func() bool { return c.Leases()[shardID(0)].checkpoint != "" })
 		r.endWell()
 	})
 }
@@ -135,7 +135,7 @@ func TestFetchesAreCountedByTheirResult(t *testing.T) {
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(1)
 		pass(t, 5*time.Second)
-		for result, effect := range map[string]awstest.Effect{fetchThrottled: awstest.Throttle, fetchFailed: awstest.Fail, fetchExpiredIterator: awstest.ExpireIterator} {
+		for result, effect := range map[string]awstest.Effect{FetchThrottled: awstest.Throttle, FetchFailed: awstest.Fail, FetchExpiredIterator: awstest.ExpireIterator} {
 			before := r.metric("rootwatch_fetches_total", result)
 			c.Inject(awstest.Fault{Operation: "GetRecords", Effect: effect, Count: 3})
 			pass(t, 20*time.Second)
@@ -143,7 +143,7 @@ func TestFetchesAreCountedByTheirResult(t *testing.T) {
 				t.Errorf("3 calls with the effect %s are counted %v times as %s", effect, n, result)
 			}
 		}
-		if n := r.metric("rootwatch_fetches_total", fetchOK); n < 30 {
+		if n := r.metric("rootwatch_fetches_total", FetchOK); n < 30 {
 			t.Errorf("%v good fetches in a minute", n)
 		}
 		if complaints := r.logs.lines("level=WARN", "fetching records failed"); len(complaints) == 0 || len(complaints) > 6 {
@@ -157,22 +157,22 @@ func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLos
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		first := c.start("first", setup{config: trimHorizon})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, first)
 		first.endWell()
-		stopped := c.leases()[shardID(0)]
-		c.put(50) // lost
+		stopped := c.Leases()[shardID(0)]
+		c.Put(50) // lost
 		if err := c.Trim(testStream); err != nil {
 			t.Fatal(err)
 		}
-		wanted := c.put(20)
+		wanted := c.Put(20)
 		second := c.start("second", setup{config: trimHorizon})
 		until(t, time.Minute, "what is left is read", func() bool { return len(second.records()) >= 20 })
 		pass(t, 10*time.Second)
 		if got := second.records(); !slices.Equal(got, wanted) {
 			t.Errorf("read %q", got)
 		}
-		if n := second.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 1 {
+		if n := second.metric("rootwatch_data_loss_total", LossExpiredCheckpoint); n != 1 {
 			t.Errorf("rootwatch_data_loss_total is %v", n)
 		}
 		gap := second.logs.lines("level=ERROR", "older than the stream's retention", shardID(0), "checkpoint="+stopped.checkpoint, "gap_from="+stopped.checkedAt, "gap_to=")
@@ -180,7 +180,7 @@ func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLos
 			t.Errorf("the gap is named: %q", second.logs.lines("level=ERROR"))
 		}
 		second.endWell()
-		if l := c.leases()[shardID(0)]; l.checkpoint <= stopped.checkpoint {
+		if l := c.Leases()[shardID(0)]; l.checkpoint <= stopped.checkpoint {
 			t.Errorf("the checkpoint is still %+v", l)
 		}
 	})
@@ -189,17 +189,17 @@ func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLos
 func TestACheckpointThatIsNoSequenceNumberOfTheStreamGoesOnAtTheOldestRecord(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		c.table("test", time.Minute).acquire(t.Context(), &shard{id: shardID(0)}, nil, false) //nolint:errcheck // checked by what follows
-		c.set(shardID(0), attrCheckpoint, "no number at all")
+		c.Set(shardID(0), attrCheckpoint, "no number at all")
 		if err := c.table("test", time.Minute).release(t.Context(), shardID(0), 1); err != nil {
 			t.Fatal(err)
 		}
 		r := c.start("worker", setup{config: trimHorizon})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		c.once(r)
-		if n := r.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 1 {
+		if n := r.metric("rootwatch_data_loss_total", LossExpiredCheckpoint); n != 1 {
 			t.Errorf("rootwatch_data_loss_total is %v", n)
 		}
 	})
@@ -209,7 +209,7 @@ func TestACheckpointThatIsNoSequenceNumberOfTheStreamGoesOnAtTheOldestRecord(t *
 func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.onCall(func(k *call) {
+		c.OnCall(func(k *call) {
 			if k.action != "kinesis:GetRecords" {
 				return
 			}
@@ -225,7 +225,7 @@ func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 			k.say(200, string(b))
 		})
 		r := c.start("worker", setup{config: trimHorizon})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		c.once(r)
 		if n := r.metric("rootwatch_panics_recovered_total", ""); n != 0 {
@@ -239,14 +239,14 @@ func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 func TestReadingKeepsToTheRateOfAShard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{Limits: true})
-		c.put(100)
+		c.Put(100)
 		began := time.Now()
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.MaxRecords = 1 }})
 		c.readAll(time.Minute, r)
 		if took := time.Since(began); took < 19*time.Second || took > 22*time.Second {
 			t.Errorf("100 reads took %s", took)
 		}
-		if n := r.metric("rootwatch_fetches_total", fetchThrottled); n > 5 {
+		if n := r.metric("rootwatch_fetches_total", FetchThrottled); n > 5 {
 			t.Errorf("%v of 100 reads were refused", n)
 		}
 	})

@@ -36,7 +36,7 @@ func (c *coordinator) keepFirst(ctx context.Context, seen string) error {
 		return nil
 	}
 	c.log.Warn("the first start in the lease table is later than the application's, or missing: it is set back",
-		"table", c.table.name, "found", seen, "first_start", stamp(c.first.time))
+		"table", c.table.name, "found", seen, "first_start", Stamp(c.first.time))
 	if err := c.table.lowerFirstStart(ctx, seen, c.first.time); err != nil && !errors.Is(err, errFenced) {
 		return err // with errFenced somebody was faster: the next look tells
 	}
@@ -46,6 +46,6 @@ func (c *coordinator) keepFirst(ctx context.Context, seen string) error {
 // restart has leases without a checkpoint begin at the first start, where that is configured.
 func (c *coordinator) restart() {
 	if c.fromFirst {
-		c.start = startAt{time: c.first.time}
+		c.start = StartAt{time: c.first.time}
 	}
 }

@@ -36,7 +36,7 @@ func (h *hearing) listen(ctx context.Context, call func() error) error {
 	}
 	h.pending++
 	h.mu.Unlock()
-	err := errPanic // unless it returns
+	err := ErrPanic // unless it returns
 	defer func() { h.answered(ctx, err) }()
 	if err = call(); errors.Is(err, errIterator) {
 		return nil
@@ -95,11 +95,11 @@ func (h *hearing) forget() {
 }
 
 // probe tries whether a shard can be read, without a lease: it asks for one record and drops it.
-func probe(ctx context.Context, svc *awskinesis.Client, stream streamRef, shardID string) error {
+func probe(ctx context.Context, svc *awskinesis.Client, stream Stream, shardID string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	in := &awskinesis.GetShardIteratorInput{ShardId: &shardID, ShardIteratorType: awstypes.ShardIteratorTypeTrimHorizon}
-	in.StreamName, in.StreamARN = stream.params()
+	in.StreamName, in.StreamARN = stream.Params()
 	out, err := svc.GetShardIterator(ctx, in)
 	if err != nil {
 		return fmt.Errorf("asking for an iterator of %s: %w", shardID, err)
@@ -164,7 +164,7 @@ func (c *coordinator) listen(ctx context.Context) {
 	c.deaf.begin(c.table.duration)
 	c.setUnheard(fmt.Errorf("no records from Kinesis for stream %s in region %s: %w", c.stream, c.region, err))
 	for _, t := range held {
-		c.wind(t, errUnread)
+		c.wind(t, ErrUnread)
 	}
 	c.withdraw()
 }

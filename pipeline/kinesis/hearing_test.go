@@ -21,20 +21,20 @@ func denied(code string) func(*call) {
 
 // A worker that lists shards and renews leases and cannot read must not keep shards from those that can.
 func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
-	for name, outage := range map[string]func(c *cloud) (end func()){
-		"reads are cut": func(c *cloud) func() {
+	for name, outage := range map[string]func(c *Cloud) (end func()){
+		"reads are cut": func(c *Cloud) func() {
 			return c.Inject(awstest.Fault{Operation: "GetRecords", AccessKeyID: "a", Effect: awstest.Drop}).Remove
 		},
-		"reads hang": func(c *cloud) func() {
+		"reads hang": func(c *Cloud) func() {
 			return c.Inject(awstest.Fault{Operation: "GetRecords", AccessKeyID: "a", Effect: awstest.Hang}).Remove
 		},
-		"the key refuses it": func(c *cloud) func() {
-			c.onCall(func(k *call) {
+		"the key refuses it": func(c *Cloud) func() {
+			c.OnCall(func(k *call) {
 				if k.action == "kinesis:GetRecords" && k.id == "a" {
 					denied("KMSAccessDeniedException")(k)
 				}
 			})
-			return func() { c.onCall(nil) }
+			return func() { c.OnCall(nil) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 				a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
 				until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
 				end := outage(c)
-				c.put(40)
+				c.Put(40)
 				c.readAll(90*time.Second, a, b)
 				if held := len(b.holds()); held != 4 {
 					t.Errorf("%d shards are held by the worker that can read", held)
@@ -58,7 +58,7 @@ func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 				}
 				end()
 				until(t, time.Minute, "the shards are shared again", func() bool { return even(4, a, b) })
-				c.put(40)
+				c.Put(40)
 				c.readAll(time.Minute, a, b)
 				a.endWell()
 				b.endWell()
@@ -77,7 +77,7 @@ func TestALoneWorkerReadsOnAfterAnOutageOfKinesis(t *testing.T) {
 				r := c.start("worker", setup{config: trimHorizon})
 				r.holding(4)
 				outage := c.Inject(awstest.Fault{Service: "kinesis", AccessKeyID: "worker", Effect: effect})
-				c.put(40)
+				c.Put(40)
 				pass(t, 10*time.Minute)
 				outage.Remove()
 				c.readAll(30*time.Second, r)
@@ -98,9 +98,9 @@ func TestAStuckPipelineIsNoSilenceOfKinesis(t *testing.T) {
 			return ctx.Err()
 		}})
 		r.holding(2)
-		c.put(20)
+		c.Put(20)
 		pass(t, 2*time.Minute)
-		if n := r.metric("rootwatch_lease_changes_total", leaseAcquired); n != 2 || len(r.holds()) != 2 {
+		if n := r.metric("rootwatch_lease_changes_total", LeaseAcquired); n != 2 || len(r.holds()) != 2 {
 			t.Errorf("%v leases were taken, %v are held", n, r.holds())
 		}
 	})
@@ -117,7 +117,7 @@ func TestAMissingPermissionToReadEndsTheStartWithAWordAboutIt(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCloud(t, 2, awstest.Options{})
-				c.onCall(func(k *call) {
+				c.OnCall(func(k *call) {
 					if k.action == test.action && k.id == "worker" {
 						denied(test.code)(k)
 					}
@@ -201,30 +201,30 @@ func TestAWorkerWhoseFullReadsFailLeavesItsShardsToOthers(t *testing.T) {
 		c := newCloud(t, 4, awstest.Options{})
 		a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
-		c.onCall(func(k *call) {
+		c.OnCall(func(k *call) {
 			if k.action == "kinesis:GetRecords" && k.id == "a" && !strings.Contains(string(k.request), `"Limit":1,`) {
 				k.say(500, `{"__type":"InternalFailure","message":"too long"}`)
 			}
 		})
-		c.put(40)
+		c.Put(40)
 		c.readAll(90*time.Second, a, b)
 		pass(t, 10*time.Minute)
-		acquired := a.metric("rootwatch_lease_changes_total", leaseAcquired) + a.metric("rootwatch_lease_changes_total", leaseStolen)
+		acquired := a.metric("rootwatch_lease_changes_total", LeaseAcquired) + a.metric("rootwatch_lease_changes_total", LeaseStolen)
 		if acquired > 30 {
 			t.Errorf("%v leases were taken in ten minutes by the worker that cannot read them", acquired)
 		}
 		if held := len(b.holds()); held < 2 {
 			t.Errorf("%d shards are held by the worker that can read", held)
 		}
-		c.onCall(nil)
+		c.OnCall(nil)
 	})
 }
 
 // Of two workers one goes while the shards cannot be listed: those that are known must be taken all the same.
 func TestLeasesAreTakenWhileTheShardsCannotBeListed(t *testing.T) {
-	for name, goes := range map[string]func(c *cloud, a *reader){
-		"killed":  func(c *cloud, _ *reader) { c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop}) },
-		"stopped": func(_ *cloud, a *reader) { a.endWell() },
+	for name, goes := range map[string]func(c *Cloud, a *reader){
+		"killed":  func(c *Cloud, _ *reader) { c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop}) },
+		"stopped": func(_ *Cloud, a *reader) { a.endWell() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -234,7 +234,7 @@ func TestLeasesAreTakenWhileTheShardsCannotBeListed(t *testing.T) {
 				outage := c.Inject(awstest.Fault{Operation: "ListShards", AccessKeyID: "b", Effect: awstest.Throttle})
 				goes(c, a)
 				gone := time.Now()
-				c.put(40)
+				c.Put(40)
 				b.holding(4)
 				c.readAll(time.Minute, a, b)
 				if took := time.Since(gone); took > 26*time.Second {
@@ -244,7 +244,7 @@ func TestLeasesAreTakenWhileTheShardsCannotBeListed(t *testing.T) {
 					return len(b.logs.lines("level=ERROR", "the shards cannot be listed")) > 0 && b.Ready() != nil
 				})
 				pass(t, 2*time.Minute) // longer than what a lease of an unknown shard lives
-				if got := len(c.leases()); got != 4 {
+				if got := len(c.Leases()); got != 4 {
 					t.Errorf("%d leases are left", got)
 				}
 				outage.Remove()
@@ -273,7 +273,7 @@ func TestShardsThatHangDoNotHoldUpTheOthers(t *testing.T) {
 		for range 8 {
 			began := time.Now()
 			before := len(r.records())
-			c.putInto(len(ids), ids...)
+			c.PutInto(len(ids), ids...)
 			until(t, time.Minute, "the healthy shards are read", func() bool { return len(r.records()) >= before+len(ids) })
 			if took := time.Since(began); took > 5*time.Second {
 				t.Errorf("reading %d shards took %s beside %d that hang", len(ids), took, hung)

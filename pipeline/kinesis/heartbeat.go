@@ -15,7 +15,7 @@ func (c *coordinator) beat(ctx context.Context) {
 	ticker := time.NewTicker(c.quarter() / 4)
 	defer ticker.Stop()
 	last := time.Now()
-	var due []*tenure
+	var due []*Held
 	for {
 		select {
 		case <-ctx.Done():
@@ -30,7 +30,7 @@ func (c *coordinator) beat(ctx context.Context) {
 }
 
 // renewAll returns the tenures whose renewal must be tried again.
-func (c *coordinator) renewAll(ctx context.Context, due []*tenure) (failed []*tenure) {
+func (c *coordinator) renewAll(ctx context.Context, due []*Held) (failed []*Held) {
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(32)
@@ -49,7 +49,7 @@ func (c *coordinator) renewAll(ctx context.Context, due []*tenure) (failed []*te
 }
 
 // renew reports whether the renewal has been answered, with success or with a refusal.
-func (c *coordinator) renew(ctx context.Context, t *tenure) bool {
+func (c *coordinator) renew(ctx context.Context, t *Held) bool {
 	if t.over.Err() != nil {
 		return true
 	}
@@ -60,24 +60,24 @@ func (c *coordinator) renew(ctx context.Context, t *tenure) bool {
 	case errors.Is(err, errFenced):
 		t.lose("another worker owns it")
 	case err != nil:
-		c.metrics.tableFailures.Inc()
+		c.metrics.TableFailures.Inc()
 		t.log.Warn("the lease could not be renewed", "err", err)
 		return false
 	default:
 		t.renewed(asked)
 		if l.claim != "" && l.claim != c.table.me && t.reading.Err() == nil {
 			t.log.Info("another worker asks for the lease: finishing what is in flight", "claim", l.claim)
-			c.wind(t, errHandoff)
+			c.wind(t, ErrHandoff)
 		}
 	}
 	return true
 }
 
 // wind ends a tenure whose lease is to be given back: what is in flight may be finished, for the time of a handoff.
-func (c *coordinator) wind(t *tenure, why error) {
+func (c *coordinator) wind(t *Held, why error) {
 	if t.reading.Err() != nil {
 		return
 	}
 	t.stopReading(why)
-	time.AfterFunc(c.handoff, func() { t.end(errCut) })
+	time.AfterFunc(c.handoff, func() { t.end(ErrCut) })
 }

@@ -18,8 +18,8 @@ import (
 )
 
 // bareCheckpointer is the library's own, as its worker "me" would use it.
-func bareCheckpointer(c *cloud, me string, duration time.Duration) *kcl.DynamoCheckpoint {
-	_, d := c.clients(me)
+func bareCheckpointer(c *Cloud, me string, duration time.Duration) *kcl.DynamoCheckpoint {
+	_, d := c.Clients(me)
 	cfg := config.NewKinesisClientLibConfig(testApp, testStream, "us-east-1", me).WithFailoverTimeMillis(int(duration.Milliseconds())).WithLogger(libraryLogger{new(logs).logger()})
 	return kcl.NewDynamoCheckpoint(cfg).WithDynamoDB(d)
 }
@@ -29,8 +29,8 @@ func status(id string) *partition.ShardStatus {
 }
 
 // must fails the test when a call to the table does.
-func must(t *testing.T) func(*lease, error) *lease {
-	return func(l *lease, err error) *lease {
+func must(t *testing.T) func(*row, error) *row {
+	return func(l *row, err error) *row {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
@@ -72,17 +72,17 @@ func TestWhoMayAcquireALease(t *testing.T) {
 		"free, claimed by another":                      {item: map[string]string{attrClaim: "third"}},
 		"free, claimed by another that does not come":   {item: map[string]string{attrClaim: "third"}, expired: true, want: true},
 		"another's, claimed by a third, expired":        {item: with(foreign, attrClaim, "third"), expired: true, want: true},
-		"finished":                                      {item: map[string]string{attrCheckpoint: shardEnd}},
-		"finished, our own":                             {item: with(own, attrCheckpoint, shardEnd)},
-		"finished, and its owner expired":               {item: with(foreign, attrCheckpoint, shardEnd), expired: true},
+		"finished":                                      {item: map[string]string{attrCheckpoint: ShardEnd}},
+		"finished, our own":                             {item: with(own, attrCheckpoint, ShardEnd)},
+		"finished, and its owner expired":               {item: with(foreign, attrCheckpoint, ShardEnd), expired: true},
 		"the claim is the empty string":                 {item: map[string]string{attrClaim: ""}, want: true},
 		"another's, expired, claim is the empty string": {item: with(foreign, attrClaim, ""), expired: true, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCloud(t, 1, awstest.Options{})
-				c.ensureTable()
-				var seen *lease
+				c.EnsureTable()
+				var seen *row
 				if test.item != nil {
 					item := dynamo.Item{attrShardID: dynamo.String("shard")}
 					for k, v := range test.item {
@@ -91,19 +91,19 @@ func TestWhoMayAcquireALease(t *testing.T) {
 					if !test.stock {
 						item[attrEpoch], item[attrCounter] = dynamo.Number(epoch), dynamo.Number(counter)
 					}
-					c.putItem(item)
-					seen = c.leases()["shard"]
+					c.PutItem(item)
+					seen = c.Leases()["shard"]
 				}
 				if test.moved {
 					must(t)(c.table("other", time.Minute).renew(t.Context(), "shard", epoch, time.Time{}))
 				}
-				before := c.item("shard")
+				before := c.Item("shard")
 				l, err := c.table("me", time.Minute).acquire(t.Context(), &shard{id: "shard", parents: []string{"parent"}, start: "1"}, seen, test.expired)
 				if !test.want {
 					if !errors.Is(err, errFenced) {
 						t.Fatalf("acquired: %v, %v", l, err)
 					}
-					if after := c.item("shard"); len(after) != len(before) || dynamo.Text(after, attrOwner) != dynamo.Text(before, attrOwner) {
+					if after := c.Item("shard"); len(after) != len(before) || dynamo.Text(after, attrOwner) != dynamo.Text(before, attrOwner) {
 						t.Errorf("a refused acquisition has made %v of %v", after, before)
 					}
 					return
@@ -127,7 +127,7 @@ func TestWhoMayAcquireALease(t *testing.T) {
 func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		former, owner := c.table("former", time.Minute), c.table("owner", time.Minute)
 		s := &shard{id: "shard"}
 		old := must(t)(former.acquire(t.Context(), s, nil, false))
@@ -136,14 +136,14 @@ func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The same worker in an earlier tenure is a former owner, too.
-		again := must(t)(former.acquire(t.Context(), s, c.leases()[s.id], true))
+		again := must(t)(former.acquire(t.Context(), s, c.Leases()[s.id], true))
 		if err := former.checkpoint(t.Context(), s.id, again.epoch, "30", "", []string{"20"}); err != nil {
 			t.Fatal(err)
 		}
 		for name, write := range map[string]func() error{
 			"checkpoint of another":             func() error { return owner.checkpoint(t.Context(), s.id, current.epoch, "21", "", []string{"30"}) },
 			"checkpoint of an earlier tenure":   func() error { return former.checkpoint(t.Context(), s.id, old.epoch, "10", "", []string{"30"}) },
-			"end of shard of an earlier tenure": func() error { return former.checkpoint(t.Context(), s.id, old.epoch, shardEnd, "", []string{"30"}) },
+			"end of shard of an earlier tenure": func() error { return former.checkpoint(t.Context(), s.id, old.epoch, ShardEnd, "", []string{"30"}) },
 			"renewal of an earlier tenure":      func() error { _, err := former.renew(t.Context(), s.id, old.epoch, time.Time{}); return err },
 			"release of an earlier tenure":      func() error { return former.release(t.Context(), s.id, old.epoch) },
 			"release by another":                func() error { return owner.release(t.Context(), s.id, current.epoch) },
@@ -152,7 +152,7 @@ func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if l := c.leases()[s.id]; l.owner != "former" || l.checkpoint != "30" || l.counter != again.counter {
+		if l := c.Leases()[s.id]; l.owner != "former" || l.checkpoint != "30" || l.counter != again.counter {
 			t.Errorf("the lease is %+v", l)
 		}
 	})
@@ -161,17 +161,17 @@ func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 func TestTheBareLibraryOverwritesItsSuccessor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		former, s := bareCheckpointer(c, "former", 10*time.Second), status("shard")
 		if err := former.GetLease(s, "former"); err != nil {
 			t.Fatal(err)
 		}
-		c.putItem(dynamo.Item{attrShardID: dynamo.String("shard"), attrOwner: dynamo.String("owner"), attrTimeout: dynamo.String("2100-01-01T00:00:00Z"), attrCheckpoint: dynamo.String("20"), attrClaim: dynamo.String("third")})
+		c.PutItem(dynamo.Item{attrShardID: dynamo.String("shard"), attrOwner: dynamo.String("owner"), attrTimeout: dynamo.String("2100-01-01T00:00:00Z"), attrCheckpoint: dynamo.String("20"), attrClaim: dynamo.String("third")})
 		s.SetCheckpoint("10")
 		if err := former.CheckpointSequence(s); err != nil {
 			t.Fatal(err)
 		}
-		if l := c.leases()["shard"]; l.owner != "former" || l.checkpoint != "10" || l.claim != "" {
+		if l := c.Leases()["shard"]; l.owner != "former" || l.checkpoint != "10" || l.claim != "" {
 			t.Errorf("the library has left %+v: conditional checkpoints are not needed any more", l)
 		}
 	})
@@ -181,7 +181,7 @@ func TestTheBareLibraryOverwritesItsSuccessor(t *testing.T) {
 func TestAClaimSurvivesCheckpointRenewalAndRelease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		owner, claimer := c.table("owner", time.Minute), c.table("claimer", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
 		if err := claimer.claim(t.Context(), l); err != nil {
@@ -197,7 +197,7 @@ func TestAClaimSurvivesCheckpointRenewalAndRelease(t *testing.T) {
 		if err := owner.release(t.Context(), "shard", l.epoch); err != nil {
 			t.Fatal(err)
 		}
-		if l := c.leases()["shard"]; l.claim != "claimer" || l.owner != "" || l.checkpoint != "10" {
+		if l := c.Leases()["shard"]; l.claim != "claimer" || l.owner != "" || l.checkpoint != "10" {
 			t.Errorf("the lease is %+v", l)
 		}
 	})
@@ -206,7 +206,7 @@ func TestAClaimSurvivesCheckpointRenewalAndRelease(t *testing.T) {
 func TestASecondClaimDoesNotReplaceTheFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		l := must(t)(c.table("owner", time.Minute).acquire(t.Context(), &shard{id: "shard"}, nil, false))
 		first, second := c.table("first", time.Minute), c.table("second", time.Minute)
 		for range 2 { // the answer to the first may have been lost
@@ -217,7 +217,7 @@ func TestASecondClaimDoesNotReplaceTheFirst(t *testing.T) {
 		if err := second.claim(t.Context(), l); !errors.Is(err, errFenced) {
 			t.Errorf("a second claim: %v", err)
 		}
-		if claim := c.leases()["shard"].claim; claim != "first" {
+		if claim := c.Leases()["shard"].claim; claim != "first" {
 			t.Errorf("the claim is %q", claim)
 		}
 	})
@@ -228,17 +228,17 @@ func TestASecondClaimDoesNotReplaceTheFirst(t *testing.T) {
 func TestARenewalTouchesOnlyTimeoutAndCounter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard", start: "1", parents: []string{"parent"}}, nil, false))
-		for _, checkpoint := range []string{"10", shardEnd} {
+		for _, checkpoint := range []string{"10", ShardEnd} {
 			if err := owner.checkpoint(t.Context(), "shard", l.epoch, checkpoint, "2026-01-01T00:00:00Z", []string{"", "10"}); err != nil {
 				t.Fatal(err)
 			}
-			before := c.item("shard")
+			before := c.Item("shard")
 			pass(t, time.Second)
 			must(t)(owner.renew(t.Context(), "shard", l.epoch, time.Time{}))
-			after := c.item("shard")
+			after := c.Item("shard")
 			if !slices.Equal(slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after))) {
 				t.Errorf("attributes %v have become %v", before, after)
 			}
@@ -259,17 +259,17 @@ func TestARenewalTouchesOnlyTimeoutAndCounter(t *testing.T) {
 func TestTheBareLibrarysRenewalPutsAnOlderCheckpointBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		me, s := bareCheckpointer(c, "me", 10*time.Second), status("shard")
 		s.SetCheckpoint("10")
 		if err := me.GetLease(s, "me"); err != nil {
 			t.Fatal(err)
 		}
-		c.set("shard", attrCheckpoint, shardEnd)
+		c.Set("shard", attrCheckpoint, ShardEnd)
 		if err := me.GetLease(s, "me"); err != nil {
 			t.Fatal(err)
 		}
-		if l := c.leases()["shard"]; l.checkpoint != "10" {
+		if l := c.Leases()["shard"]; l.checkpoint != "10" {
 			t.Errorf("the checkpoint is %s: renewals of our own are not needed any more", l.checkpoint)
 		}
 	})
@@ -279,7 +279,7 @@ func TestTheBareLibrarysRenewalPutsAnOlderCheckpointBack(t *testing.T) {
 func TestAnAbandonedCheckpointCannotTakeALaterOneBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
 		for _, step := range []struct {
@@ -293,13 +293,13 @@ func TestAnAbandonedCheckpointCannotTakeALaterOneBack(t *testing.T) {
 			{"after one that failed, landed or not", "30", []string{"10", "20"}, nil, "30"},
 			{"the one that failed lands late", "20", []string{"10"}, errFenced, "30"},
 			{"the first lands late", "10", []string{""}, errFenced, "30"},
-			{"the end of the shard", shardEnd, []string{"30"}, nil, shardEnd},
-			{"a late one after the end", "30", []string{"10", "20"}, errFenced, shardEnd},
+			{"the end of the shard", ShardEnd, []string{"30"}, nil, ShardEnd},
+			{"a late one after the end", "30", []string{"10", "20"}, errFenced, ShardEnd},
 		} {
 			if err := owner.checkpoint(t.Context(), "shard", l.epoch, step.checkpoint, "", step.before); !errors.Is(err, step.want) {
 				t.Errorf("%s: %v, want %v", step.name, err, step.want)
 			}
-			if got := c.leases()["shard"].checkpoint; got != step.holds {
+			if got := c.Leases()["shard"].checkpoint; got != step.holds {
 				t.Errorf("%s: the checkpoint is %s, want %s", step.name, got, step.holds)
 			}
 		}
@@ -309,11 +309,11 @@ func TestAnAbandonedCheckpointCannotTakeALaterOneBack(t *testing.T) {
 func TestAFinishedShardStaysFinished(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
 		for range 2 { // the answer to the first may have been lost
-			if err := owner.checkpoint(t.Context(), "shard", l.epoch, shardEnd, "", []string{""}); err != nil {
+			if err := owner.checkpoint(t.Context(), "shard", l.epoch, ShardEnd, "", []string{""}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -331,7 +331,7 @@ func TestAFinishedShardStaysFinished(t *testing.T) {
 func TestALateRenewalDoesNotTakeAReleasedLease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		owner := c.table("owner", time.Minute)
 		l := must(t)(owner.acquire(t.Context(), &shard{id: "shard"}, nil, false))
 		if err := owner.release(t.Context(), "shard", l.epoch); err != nil {
@@ -340,7 +340,7 @@ func TestALateRenewalDoesNotTakeAReleasedLease(t *testing.T) {
 		if _, err := owner.renew(t.Context(), "shard", l.epoch, time.Time{}); !errors.Is(err, errFenced) {
 			t.Errorf("a renewal after the release: %v", err)
 		}
-		if l := c.leases()["shard"]; l.owner != "" {
+		if l := c.Leases()["shard"]; l.owner != "" {
 			t.Errorf("the lease belongs to %s", l.owner)
 		}
 	})
@@ -349,7 +349,7 @@ func TestALateRenewalDoesNotTakeAReleasedLease(t *testing.T) {
 func TestTheBareLibrarysLateRenewalTakesAReleasedLease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		me, s := bareCheckpointer(c, "me", 10*time.Second), status("shard")
 		if err := me.GetLease(s, "me"); err != nil {
 			t.Fatal(err)
@@ -357,7 +357,7 @@ func TestTheBareLibrarysLateRenewalTakesAReleasedLease(t *testing.T) {
 		if err := me.RemoveLeaseOwner("shard"); err != nil {
 			t.Fatal(err)
 		}
-		if err := me.GetLease(s, "me"); err != nil || c.leases()["shard"].owner != "me" {
+		if err := me.GetLease(s, "me"); err != nil || c.Leases()["shard"].owner != "me" {
 			t.Errorf("the library has refused a late renewal (%v): GetLease need not refuse it any more", err)
 		}
 	})
@@ -367,14 +367,14 @@ func TestTheBareLibrarysLateRenewalTakesAReleasedLease(t *testing.T) {
 func TestALateRenewalDoesNotTakeUpTheNextTenure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		table := c.table("me", time.Minute)
 		leases := newCheckpointer("me")
-		leases.finished, leases.changed = func(string) bool { return false }, func(*tenure) {}
-		m, log := newMetrics(prometheusRegistry(), time.Now), new(logs)
+		leases.finished, leases.changed = func(string) bool { return false }, func(*Held) {}
+		m, log := NewMetrics(prometheusRegistry(), time.Now), new(logs)
 		hold := func() {
 			l := must(t)(table.acquire(t.Context(), &shard{id: "shard"}, nil, false))
-			leases.hold(newTenure(&shard{id: "shard"}, l, startAt{}, time.Now(), table, m, log.logger()))
+			leases.hold(newHeld(&shard{id: "shard"}, l, StartAt{}, time.Now(), table, m, log.logger()))
 		}
 		s := status("shard")
 		notAcquired := func(why string) {
@@ -404,7 +404,7 @@ func TestALateRenewalDoesNotTakeUpTheNextTenure(t *testing.T) {
 		if err := leases.GetLease(again, "me"); err == nil {
 			t.Error("a second consumer of the same tenure is let in")
 		}
-		leases.tenure("shard").stopReading(errHandoff)
+		leases.tenure("shard").stopReading(ErrHandoff)
 		notAcquired("reading has ended")
 		if err := leases.RemoveLeaseOwner("shard"); err != nil {
 			t.Fatal(err)
@@ -412,10 +412,10 @@ func TestALateRenewalDoesNotTakeUpTheNextTenure(t *testing.T) {
 		notAcquired("no tenure at all")
 		hold()
 		notAcquired("a late renewal in the next tenure")
-		leases.tenure("shard").stopReading(errHandoff)
+		leases.tenure("shard").stopReading(ErrHandoff)
 		leases.sweep()
 		until(t, time.Minute, "the tenure nobody took up is given back", func() bool { return len(leases.tenures()) == 0 })
-		if owner := c.leases()["shard"].owner; owner != "" {
+		if owner := c.Leases()["shard"].owner; owner != "" {
 			t.Errorf("the lease belongs to %s", owner)
 		}
 	})
@@ -425,7 +425,7 @@ func TestALateRenewalDoesNotTakeUpTheNextTenure(t *testing.T) {
 func TestRowsOfTheBareLibraryAreTakenOverWithTheirCheckpoints(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
-		c.put(100)
+		c.Put(100)
 		stock := c.startBare("stock", func(cfg *config.KinesisClientLibConfiguration) {
 			cfg.ShardSyncIntervalMillis = 1000
 			cfg.WithInitialPositionInStream(config.TRIM_HORIZON)
@@ -436,10 +436,10 @@ func TestRowsOfTheBareLibraryAreTakenOverWithTheirCheckpoints(t *testing.T) {
 		if held := r.holds(); len(held) > 0 {
 			t.Fatalf("%v were taken from a worker that renews them", held)
 		}
-		c.put(100)
+		c.Put(100)
 		until(t, time.Minute, "the library reads on", func() bool { return len(stock.records()) == 200 })
 		stock.Shutdown()
-		c.put(100)
+		c.Put(100)
 		r.holding(2)
 		until(t, time.Minute, "the worker reads on", func() bool { return len(r.records()) >= 100 })
 		pass(t, 10*time.Second)
@@ -447,7 +447,7 @@ func TestRowsOfTheBareLibraryAreTakenOverWithTheirCheckpoints(t *testing.T) {
 			t.Errorf("%d records were read after the library's checkpoints, want 100", n)
 		}
 		r.endWell()
-		for id, l := range c.leases() {
+		for id, l := range c.Leases() {
 			if l.owner != "" || l.epoch != 1 || l.checkpoint == "" || !strings.HasPrefix(id, "shardId-") {
 				t.Errorf("the lease of %s is left as %+v", id, l)
 			}

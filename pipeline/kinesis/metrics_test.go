@@ -15,7 +15,7 @@ import (
 func TestLagGrowsWhileNoAnswerComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheusRegistry()
-		m := newMetrics(registry, time.Now)
+		m := NewMetrics(registry, time.Now)
 		check := func(want string) {
 			t.Helper()
 			const head = `
@@ -30,22 +30,22 @@ func TestLagGrowsWhileNoAnswerComes(t *testing.T) {
 			}
 		}
 		check("")
-		m.lag.set("a", 2*time.Second)
+		m.Lag.Set("a", 2*time.Second)
 		time.Sleep(time.Second)
-		m.lag.set("b", 0)
+		m.Lag.Set("b", 0)
 		check("rootwatch_shard_behind_latest_seconds{shard_id=\"a\"} 3\nrootwatch_shard_behind_latest_seconds{shard_id=\"b\"} 0\n")
 		time.Sleep(9 * time.Second)
-		m.lag.set("b", 500*time.Millisecond)
+		m.Lag.Set("b", 500*time.Millisecond)
 		check("rootwatch_shard_behind_latest_seconds{shard_id=\"a\"} 12\nrootwatch_shard_behind_latest_seconds{shard_id=\"b\"} 0.5\n")
-		if id, age := m.lag.oldest(); id != "a" || age != 10*time.Second {
+		if id, age := m.Lag.Oldest(); id != "a" || age != 10*time.Second {
 			t.Errorf("the oldest answer is that of %s, %s ago", id, age)
 		}
 		time.Sleep(time.Second)
-		m.lag.drop("a")
+		m.Lag.Drop("a")
 		check("rootwatch_shard_behind_latest_seconds{shard_id=\"b\"} 1.5\n")
-		m.lag.drop("b")
+		m.Lag.Drop("b")
 		check("")
-		if id, age := m.lag.oldest(); id != "" || age != 0 {
+		if id, age := m.Lag.Oldest(); id != "" || age != 0 {
 			t.Errorf("the oldest answer of no shard is that of %q, %s ago", id, age)
 		}
 	})
@@ -80,7 +80,7 @@ func TestLagIsThatOfTheShardsHeld(t *testing.T) {
 			t.Errorf("rootwatch_leases_held is %v", n)
 		}
 		r.endWell()
-		if n := testutil.CollectAndCount(r.metrics.lag); n != 0 {
+		if n := testutil.CollectAndCount(r.metrics.Lag); n != 0 {
 			t.Errorf("%d shards have a lag after the stop", n)
 		}
 	})
@@ -88,7 +88,7 @@ func TestLagIsThatOfTheShardsHeld(t *testing.T) {
 
 func TestCountersAreThereFromTheStart(t *testing.T) {
 	registry := prometheusRegistry()
-	newMetrics(registry, time.Now)
+	NewMetrics(registry, time.Now)
 	for name, want := range map[string]int{
 		"rootwatch_shards": 1, "rootwatch_leases_held": 1, "rootwatch_lease_changes_total": 4, "rootwatch_checkpoints_total": 1,
 		"rootwatch_checkpoint_failures_total": 1, "rootwatch_lease_table_failures_total": 1, "rootwatch_fetches_total": 4,

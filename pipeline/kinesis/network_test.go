@@ -12,20 +12,20 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// newNetwork is a cloud behind a real port, with real time: leases are short here.
-func newNetwork(t *testing.T, shards int) *cloud {
+// newNetwork is a Cloud behind a real port, with real time: leases are short here.
+func newNetwork(t *testing.T, shards int) *Cloud {
 	t.Helper()
 	server := awstest.NewServer(awstest.Options{Seed: 1})
 	t.Cleanup(server.Close)
-	c := &cloud{t: t, Service: server.Service, dial: func(id string) (*awskinesis.Client, *dynamodb.Client) {
+	c := &Cloud{t: t, Service: server.Service, dial: func(id string) (*awskinesis.Client, *dynamodb.Client) {
 		cfg := server.AWSConfig(id)
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		t.Cleanup(transport.CloseIdleConnections)
 		cfg.HTTPClient = &http.Client{Transport: transport}
 		return awskinesis.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
 	}}
-	c.kinesis, c.dynamo = c.clients("test")
-	c.createStream(shards)
+	c.kinesis, c.dynamo = c.Clients("test")
+	c.CreateStream(shards)
 	return c
 }
 
@@ -50,22 +50,22 @@ func TestOverTheNetworkNothingIsLost(t *testing.T) {
 			c.Inject(f)
 		}
 	}
-	c.put(600)
+	c.Put(600)
 	c.readAll(time.Minute, first, second, third)
 
 	cut := c.Inject(awstest.Fault{AccessKeyID: "first", Effect: awstest.Drop})
-	wanted := c.put(600)
+	wanted := c.Put(600)
 	until(t, time.Minute, "the others read all", func() bool {
 		counts := count(second, third)
 		return !slices.ContainsFunc(wanted, func(s string) bool { return counts[s] == 0 })
 	})
 	cut.Remove()
 	until(t, time.Minute, "it takes part again", func() bool { return len(first.holds()) > 0 && first.Ready() == nil })
-	c.put(600)
+	c.Put(600)
 	if took, err := second.end(); took > 2*time.Second || err != nil {
 		t.Errorf("the stop took %s: %v", took, err)
 	}
-	c.put(600)
+	c.Put(600)
 	c.readAll(time.Minute, first, second, third)
 	c.ClearFaults()
 	for _, r := range []*reader{first, third} {
@@ -80,11 +80,11 @@ func TestOverTheNetworkAQuietHandoffDoublesNothing(t *testing.T) {
 	c := newNetwork(t, 4)
 	calm := setup{config: func(cfg *Config) { short(cfg); cfg.LeaseDuration = 8 * time.Second }}
 	first := c.start("first", calm)
-	c.put(200)
+	c.Put(200)
 	c.readAll(time.Minute, first)
 	second := c.start("second", calm)
 	until(t, time.Minute, "the shards are shared", func() bool {
-		c.put(20)
+		c.Put(20)
 		return even(4, first, second)
 	})
 	c.readAll(time.Minute, first, second)

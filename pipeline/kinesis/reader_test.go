@@ -48,9 +48,9 @@ type setup struct {
 }
 
 // start runs a worker until the test or end ends it.
-func (c *cloud) start(id string, s setup) *reader {
+func (c *Cloud) start(id string, s setup) *reader {
 	c.t.Helper()
-	k, d := c.clients(id)
+	k, d := c.Clients(id)
 	r := &reader{t: c.t, id: id, registry: prometheus.NewPedanticRegistry(), logs: &logs{}, ended: make(chan struct{}), byShard: map[string][]string{}}
 	cfg := Config{
 		Kinesis: k, DynamoDB: d, Region: "us-east-1", Stream: testStream, Application: testApp,
@@ -173,9 +173,9 @@ func count(readers ...*reader) map[string]int {
 }
 
 // readAll waits until all that was put has been read.
-func (c *cloud) readAll(limit time.Duration, readers ...*reader) {
+func (c *Cloud) readAll(limit time.Duration, readers ...*reader) {
 	c.t.Helper()
-	want := c.everything()
+	want := c.Everything()
 	until(c.t, limit, "all records are read", func() bool {
 		counts := count(readers...)
 		return !slices.ContainsFunc(want, func(s string) bool { return counts[s] == 0 })
@@ -183,11 +183,11 @@ func (c *cloud) readAll(limit time.Duration, readers ...*reader) {
 }
 
 // once fails the test unless all that was put was read exactly once.
-func (c *cloud) once(readers ...*reader) {
+func (c *Cloud) once(readers ...*reader) {
 	c.t.Helper()
 	counts := count(readers...)
 	lost, doubled := 0, 0
-	for _, s := range c.everything() {
+	for _, s := range c.Everything() {
 		switch n := counts[s]; {
 		case n == 0:
 			lost++
@@ -214,9 +214,9 @@ type bare struct {
 }
 
 // startBare runs the bare library as a user of it would: each batch is checkpointed when it is processed.
-func (c *cloud) startBare(id string, change func(*config.KinesisClientLibConfiguration)) *bare {
+func (c *Cloud) startBare(id string, change func(*config.KinesisClientLibConfiguration)) *bare {
 	c.t.Helper()
-	k, d := c.clients(id)
+	k, d := c.Clients(id)
 	b := &bare{config: config.NewKinesisClientLibConfig(testApp, testStream, "us-east-1", id)}
 	b.config.WithLogger(libraryLogger{new(logs).logger()})
 	if change != nil {
@@ -231,7 +231,7 @@ func (c *cloud) startBare(id string, change func(*config.KinesisClientLibConfigu
 }
 
 // end stops the library, which may wait for a parent shard for ever: all shards are made to look finished meanwhile.
-func (c *cloud) endBare(b *bare) {
+func (c *Cloud) endBare(b *bare) {
 	c.t.Helper()
 	ended := make(chan struct{})
 	go func() { defer close(ended); b.Shutdown() }()
@@ -241,8 +241,8 @@ func (c *cloud) endBare(b *bare) {
 			return true
 		case <-time.After(time.Second):
 		}
-		for id := range c.leases() {
-			c.set(id, attrCheckpoint, shardEnd)
+		for id := range c.Leases() {
+			c.Set(id, attrCheckpoint, ShardEnd)
 		}
 		return false
 	})
@@ -285,7 +285,7 @@ func (p bareProcessor) Shutdown(in *interfaces.ShutdownInput) {
 	}
 }
 
-func parseBig(t *testing.T, s string) *big.Int {
+func bigInt(t *testing.T, s string) *big.Int {
 	n, ok := new(big.Int).SetString(s, 10)
 	if !ok {
 		t.Fatalf("%q is no number", s)

@@ -16,7 +16,7 @@ func TestSixtyFourShardsAreHeldAndReadWithinAMinute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 64
 		c := newCloud(t, shards, awstest.Options{})
-		c.put(2 * shards)
+		c.Put(2 * shards)
 		began := time.Now()
 		r := c.start("worker", setup{config: trimHorizon})
 		c.readAll(time.Minute, r)
@@ -41,7 +41,7 @@ func TestTheBareLibraryHoldsFewOfSixtyFourShardsAfterAMinute(t *testing.T) {
 		c := newCloud(t, 64, awstest.Options{})
 		b := c.startBare("worker", func(cfg *config.KinesisClientLibConfiguration) { cfg.WithInitialPositionInStream(config.TRIM_HORIZON) })
 		pass(t, time.Minute)
-		n := len(c.leases())
+		n := len(c.Leases())
 		c.endBare(b)
 		if n > 3 {
 			t.Errorf("the library holds %d leases after a minute: leases of our own taking are not needed any more", n)
@@ -56,7 +56,7 @@ func TestAtRestTheTableIsScannedOnceAQuarterOfALease(t *testing.T) {
 		c := newCloud(t, shards, awstest.Options{})
 		r := c.start("worker", setup{config: func(cfg *Config) { cfg.PollInterval = 20 * time.Second }})
 		r.holding(shards)
-		until(t, time.Minute, "all shards are read", func() bool { return r.metric("rootwatch_fetches_total", fetchOK) >= shards })
+		until(t, time.Minute, "all shards are read", func() bool { return r.metric("rootwatch_fetches_total", FetchOK) >= shards })
 		pass(t, quarter)
 		c.ResetCalls()
 		pass(t, quarters*quarter)

@@ -16,7 +16,7 @@ import (
 // retention is how long the stream keeps its records. It is asked for again where it matters, since it can be changed.
 type retention struct {
 	svc    *awskinesis.Client
-	stream streamRef
+	stream Stream
 	now    func() time.Time
 
 	mu    sync.Mutex
@@ -48,7 +48,7 @@ func (r *retention) ask(ctx context.Context, age time.Duration) time.Duration {
 		return r.known()
 	}
 	in := &awskinesis.DescribeStreamSummaryInput{}
-	in.StreamName, in.StreamARN = r.stream.params()
+	in.StreamName, in.StreamARN = r.stream.Params()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if out, err := r.svc.DescribeStreamSummary(ctx, in); err == nil {
@@ -57,56 +57,56 @@ func (r *retention) ask(ctx context.Context, age time.Duration) time.Duration {
 	return r.known()
 }
 
-// lossMargin is how much of a gap is nothing: at the oldest record some seconds always pass between two reads.
-const lossMargin = time.Minute
+// toleratedGap is how much of a gap is nothing: at the oldest record some seconds always pass between two reads.
+const toleratedGap = time.Minute
 
-// mindGap looks, before a read, whether what comes next was deleted before it was read. A gap is counted once, and reading
+// checkRetention looks, before a read, whether what comes next was deleted before it was read. A gap is counted once, and reading
 // goes on at the oldest record left.
-func (g *guard) mindGap(t *tenure) {
-	f := &t.from
+func (g *guard) checkRetention(t *Held) {
+	r := &t.from
 	// It may have been lowered: once in a while it is asked for without need.
-	if kept := g.retention.ask(t.reading, 10*time.Minute); f.read.IsZero() || kept == 0 || g.retention.now().Sub(f.read) <= kept {
+	if kept := g.retention.ask(t.reading, 10*time.Minute); r.read.IsZero() || kept == 0 || g.retention.now().Sub(r.read) <= kept {
 		return
 	}
 	horizon := g.retention.now().Add(-g.retention.ask(t.reading, time.Minute))
-	if !f.read.Before(horizon) {
+	if !r.read.Before(horizon) {
 		return
 	}
-	if f.skipped += horizon.Sub(f.read); f.skipped >= lossMargin {
-		g.lost(t, "records were not read within the stream's retention: reading goes on at the oldest one left", f.read, horizon, nil)
-		f.skipped = 0
-		if f.iterator == nil {
-			f.last, f.resume, f.start = position{}, "", startAt{oldest: true}
+	if r.skipped += horizon.Sub(r.read); r.skipped >= toleratedGap {
+		g.lost(t, "records were not read within the stream's retention: reading goes on at the oldest one left", r.read, horizon, nil)
+		r.skipped = 0
+		if r.iterator == nil {
+			r.last, r.resume, r.start = position{}, "", StartAt{oldest: true}
 		}
 	}
-	f.read = horizon
+	r.read = horizon
 }
 
 // trimmed is called when Kinesis refuses the sequence number after which reading was to go on. To go on asking would never
 // end: reading goes on at the oldest record. Nothing is lost where the shard was only quiet: everything that had arrived
 // within the retention was read, and the sequence number is older than it.
-func (g *guard) trimmed(t *tenure, after string, refused error) {
-	f := &t.from
+func (g *guard) trimmed(t *Held, after string, refused error) {
+	r := &t.from
 	horizon := g.retention.now().Add(-g.retention.ask(t.reading, time.Minute))
-	at := f.positionTime()
-	quiet := g.retention.known() > 0 && !at.IsZero() && at.Before(horizon) && !f.read.Before(horizon)
+	at := r.positionTime()
+	quiet := g.retention.known() > 0 && !at.IsZero() && at.Before(horizon) && !r.read.Before(horizon)
 	if quiet {
 		t.log.Info("the checkpoint is older than the stream's retention, and nothing has arrived since: nothing is lost", "checkpoint", after, "checkpoint_time", at)
 	} else {
 		g.lost(t, "the checkpoint is older than the stream's retention, or not of this stream: reading goes on at the oldest record; what lay between is lost", at, horizon, refused)
 	}
-	f.last, f.resume, f.start = position{}, "", startAt{oldest: true}
+	r.last, r.resume, r.start = position{}, "", StartAt{oldest: true}
 }
 
 // lost counts a gap and names it.
-func (g *guard) lost(t *tenure, what string, from, to time.Time, err error) {
-	f := &t.from
-	g.metrics.dataLoss.WithLabelValues(lossExpiredCheckpoint).Inc()
-	checkpoint := f.last.sequenceNumber
+func (g *guard) lost(t *Held, what string, from, to time.Time, err error) {
+	r := &t.from
+	g.metrics.DataLoss.WithLabelValues(LossExpiredCheckpoint).Inc()
+	checkpoint := r.last.sequenceNumber
 	if checkpoint == "" {
-		checkpoint = f.resume
+		checkpoint = r.resume
 	}
-	log := t.log.With("checkpoint", checkpoint, "gap_from", stamp(from), "gap_to", stamp(to))
+	log := t.log.With("checkpoint", checkpoint, "gap_from", Stamp(from), "gap_to", Stamp(to))
 	if err != nil {
 		log = log.With("err", err)
 	}
@@ -114,7 +114,7 @@ func (g *guard) lost(t *tenure, what string, from, to time.Time, err error) {
 }
 
 // stamp is a time for a log, "" if it is not known.
-func stamp(t time.Time) string {
+func Stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -123,7 +123,7 @@ func stamp(t time.Time) string {
 
 // frontier is up to when the application has finished everything that arrived in the shard, as the lease tells it; zero if
 // it does not. A lease that was held before and has no checkpoint has finished nothing since the start.
-func (l *lease) frontier(start startAt) time.Time {
+func (l *row) frontier(start StartAt) time.Time {
 	read := later(parseTime(l.readTime), parseTime(l.checkedAt))
 	if read.IsZero() && l.checkpoint == "" && l.epoch > 1 && !start.oldest {
 		return start.time

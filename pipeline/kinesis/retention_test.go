@@ -27,7 +27,7 @@ func (c *calendar) live(t *testing.T, d time.Duration) {
 	}
 }
 
-func (c *calendar) cloud(t *testing.T) *cloud {
+func (c *calendar) cloud(t *testing.T) *Cloud {
 	t.Helper()
 	return newCloud(t, 1, awstest.Options{Clock: c.now})
 }
@@ -36,28 +36,28 @@ func (c *calendar) set(w *Worker) { w.guard.retention.now = c.now }
 
 // What is deleted unread is counted once, wherever the application stood; what was only quiet is not.
 func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
-	losses := func(r *reader) float64 { return r.metric("rootwatch_data_loss_total", lossExpiredCheckpoint) }
-	readTen := func(c *cloud, first *reader, _ *calendar) {
-		c.put(10)
+	losses := func(r *reader) float64 { return r.metric("rootwatch_data_loss_total", LossExpiredCheckpoint) }
+	readTen := func(c *Cloud, first *reader, _ *calendar) {
+		c.Put(10)
 		c.readAll(time.Minute, first)
 	}
 	for _, test := range []struct {
 		name   string
-		before func(c *cloud, first *reader, clock *calendar) // while the first worker reads
-		during func(c *cloud)                                 // after it has stopped
+		before func(c *Cloud, first *reader, clock *calendar) // while the first worker reads
+		during func(c *Cloud)                                 // after it has stopped
 		gone   time.Duration                                  // from its stop to the next start
 		want   float64
 		taken  bool // Kinesis takes a sequence number that it has deleted
 	}{
-		{"a quiet shard", func(c *cloud, first *reader, clock *calendar) {
-			c.put(10)
+		{"a quiet shard", func(c *Cloud, first *reader, clock *calendar) {
+			c.Put(10)
 			c.readAll(time.Minute, first)
 			clock.live(c.t, 2*day)
 		}, nil, time.Hour, 0, false},
-		{"a shard without a record ever", func(c *cloud, _ *reader, clock *calendar) { clock.live(c.t, 2*day) }, nil, time.Hour, 0, false},
-		{"nobody has watched for longer than the retention", readTen, func(c *cloud) { c.put(10) }, 2 * day, 1, false},
-		{"the same, and Kinesis takes the deleted sequence number", readTen, func(c *cloud) { c.put(10) }, 2 * day, 1, true},
-		{"nobody has watched for a while", readTen, func(c *cloud) { c.put(10) }, 20 * time.Hour, 0, false},
+		{"a shard without a record ever", func(c *Cloud, _ *reader, clock *calendar) { clock.live(c.t, 2*day) }, nil, time.Hour, 0, false},
+		{"nobody has watched for longer than the retention", readTen, func(c *Cloud) { c.Put(10) }, 2 * day, 1, false},
+		{"the same, and Kinesis takes the deleted sequence number", readTen, func(c *Cloud) { c.Put(10) }, 2 * day, 1, true},
+		{"nobody has watched for a while", readTen, func(c *Cloud) { c.Put(10) }, 20 * time.Hour, 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
 					r := c.start(name, setup{worker: clock.set})
 					r.holding(1)
 					before := len(r.records())
-					c.put(5)
+					c.Put(5)
 					until(t, time.Minute, "what is put now is read", func() bool { return len(r.records()) >= before+5 })
 					pass(t, time.Minute)
 					want := test.want
@@ -103,14 +103,14 @@ func TestALeaseWithoutACheckpointKnowsWhatItHasLost(t *testing.T) {
 		c := clock.cloud(t)
 		a := c.start("a", setup{worker: clock.set, submit: takeOnly, config: func(cfg *Config) { cfg.ShutdownTimeout = 5 * time.Second }})
 		a.holding(1)
-		c.put(50)
+		c.Put(50)
 		pass(t, 5*time.Second)
 		a.end() //nolint:errcheck // it is stuck
 		clock.forward(2 * day)
 		b := c.start("b", setup{worker: clock.set})
 		b.holding(1)
 		pass(t, time.Minute)
-		if n := b.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 1 || len(b.records()) != 0 {
+		if n := b.metric("rootwatch_data_loss_total", LossExpiredCheckpoint); n != 1 || len(b.records()) != 0 {
 			t.Errorf("%v losses are counted, %d records read", n, len(b.records()))
 		}
 		b.endWell()
@@ -133,17 +133,17 @@ func TestAWorkerThatFallsBehindTheRetentionSaysSo(t *testing.T) {
 			b.Done(outcome{})
 			return nil
 		}})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		stuck.Store(true)
-		c.put(10) // taken, and the pipeline stands
+		c.Put(10) // taken, and the pipeline stands
 		pass(t, 5*time.Second)
-		c.put(10) // never read
+		c.Put(10) // never read
 		clock.forward(2 * day)
 		stuck.Store(false)
-		c.put(10)
+		c.Put(10)
 		pass(t, time.Minute)
-		if n := r.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 1 {
+		if n := r.metric("rootwatch_data_loss_total", LossExpiredCheckpoint); n != 1 {
 			t.Errorf("%v losses are counted: %q", n, r.logs.lines("level=ERROR"))
 		}
 		if n := len(r.records()); n != 30 {
@@ -159,13 +159,13 @@ func TestCatchingUpFromTheOldestRecordIsNoLoss(t *testing.T) {
 		var clock calendar
 		c := clock.cloud(t)
 		for range 48 {
-			c.put(20)
+			c.Put(20)
 			clock.forward(time.Hour)
 		}
 		r := c.start("worker", setup{worker: clock.set, config: func(cfg *Config) { trimHorizon(cfg); cfg.MaxRecords = 5 }})
 		until(t, 5*time.Minute, "what is left is read", func() bool { return len(r.records()) >= 23*20 })
 		pass(t, 2*time.Minute)
-		if n := r.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 0 {
+		if n := r.metric("rootwatch_data_loss_total", LossExpiredCheckpoint); n != 0 {
 			t.Errorf("%v losses are counted: %q", n, r.logs.lines("level=ERROR"))
 		}
 		r.endWell()

@@ -16,7 +16,7 @@ import (
 type session struct {
 	leases *checkpointer
 	submit func(context.Context, *pipeline.Batch) error
-	tenure *tenure
+	tenure *Held
 }
 
 type sessions struct {
@@ -62,7 +62,7 @@ func (s *session) ProcessRecords(in *kcl.ProcessRecordsInput) {
 		}
 	}
 	// The whole answer ends at its last record, also where an aggregate there had nothing in it.
-	done := t.add(t.from.last)
+	done := t.Add(t.from.last)
 	batch.Abandoned = func() bool { return t.over.Err() != nil }
 	batch.Done = func(pipeline.Outcome) {
 		free()
@@ -74,7 +74,7 @@ func (s *session) ProcessRecords(in *kcl.ProcessRecordsInput) {
 	submitted = err == nil
 	if err != nil && t.over.Err() == nil {
 		t.log.Error("the pipeline takes no more batches: the lease is given up", "err", err)
-		t.end(errRefused)
+		t.end(ErrRefused)
 	}
 }
 
@@ -94,6 +94,6 @@ func (s *session) Shutdown(in *kcl.ShutdownInput) {
 // recovered gives the lease up when a callback has panicked; the process lives.
 func (s *session) recovered(where string) {
 	if v := recover(); v != nil {
-		s.tenure.panicked(where, v, debug.Stack())
+		s.tenure.Panicked(where, v, debug.Stack())
 	}
 }

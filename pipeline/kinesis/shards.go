@@ -21,27 +21,27 @@ type shard struct {
 // another says that a shard of the same name began elsewhere: it is a shard of a stream that was deleted or made anew.
 func (s *shard) another(start string) bool { return start != "" && s.start != "" && start != s.start }
 
-// streamRef names the stream in the calls of Kinesis: by ARN where one was given (another account's stream can
+// Stream names the stream in the calls of Kinesis: by ARN where one was given (another account's stream can
 // only be named so), else by name.
-type streamRef struct {
+type Stream struct {
 	name string
 	arn  string // "" when only the name was given
 }
 
-// parseStream takes the name or the ARN of a stream.
-func parseStream(s string) (streamRef, error) {
+// ParseStream takes the name or the ARN of a stream.
+func ParseStream(s string) (Stream, error) {
 	name := s
 	if strings.HasPrefix(s, "arn:") {
 		parts := strings.SplitN(s, ":", 6)
 		if len(parts) != 6 || parts[2] != "kinesis" || !strings.HasPrefix(parts[5], "stream/") {
-			return streamRef{}, fmt.Errorf("%q is not the ARN of a Kinesis stream (arn:aws:kinesis:REGION:ACCOUNT:stream/NAME)", s)
+			return Stream{}, fmt.Errorf("%q is not the ARN of a Kinesis stream (arn:aws:kinesis:REGION:ACCOUNT:stream/NAME)", s)
 		}
 		name = strings.TrimPrefix(parts[5], "stream/")
 	}
 	if !validName(name, 128) {
-		return streamRef{}, fmt.Errorf("%q is not a stream's name: 1 to 128 letters, digits, '_', '.' and '-'", name)
+		return Stream{}, fmt.Errorf("%q is not a stream's name: 1 to 128 letters, digits, '_', '.' and '-'", name)
 	}
-	ref := streamRef{name: name}
+	ref := Stream{name: name}
 	if name != s {
 		ref.arn = s
 	}
@@ -59,27 +59,27 @@ func validName(s string, most int) bool {
 }
 
 // params returns the two members of a request that name the stream, one of them set.
-func (r streamRef) params() (name, arn *string) {
+func (r Stream) Params() (name, arn *string) {
 	if r.arn != "" {
 		return nil, aws.String(r.arn)
 	}
 	return aws.String(r.name), nil
 }
 
-func (r streamRef) String() string {
+func (r Stream) String() string {
 	if r.arn != "" {
 		return r.arn
 	}
 	return r.name
 }
 
-// listShards reads all shards that are not yet deleted, page by page.
-func listShards(ctx context.Context, svc *awskinesis.Client, stream streamRef, timeout time.Duration) (map[string]*shard, error) {
+// ListShards reads all shards that are not yet deleted, page by page.
+func ListShards(ctx context.Context, svc *awskinesis.Client, stream Stream, timeout time.Duration) (map[string]*shard, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	shards := make(map[string]*shard)
 	in := &awskinesis.ListShardsInput{}
-	in.StreamName, in.StreamARN = stream.params()
+	in.StreamName, in.StreamARN = stream.Params()
 	for {
 		out, err := svc.ListShards(ctx, in)
 		if err != nil {
@@ -107,7 +107,7 @@ func listShards(ctx context.Context, svc *awskinesis.Client, stream streamRef, t
 
 // mayStart is the parent gate: a child may be read only when each of its parents is finished or gone from the
 // stream, or events of one principal would overtake each other and a merge would forget its second parent.
-func mayStart(s *shard, shards map[string]*shard, leases map[string]*lease) bool {
+func mayStart(s *shard, shards map[string]*shard, leases map[string]*row) bool {
 	for _, p := range s.parents {
 		if _, listed := shards[p]; !listed {
 			continue // deleted after the retention period
@@ -122,7 +122,7 @@ func mayStart(s *shard, shards map[string]*shard, leases map[string]*lease) bool
 // bornRead says that the application has read from a parent of the shard, so that the shard must be read from its
 // beginning, whatever the configured start is. A parent that had ended before the application's start was finished
 // without being read: its child begins where the application does.
-func bornRead(s *shard, leases map[string]*lease) bool {
+func bornRead(s *shard, leases map[string]*row) bool {
 	for _, p := range s.parents {
 		if l := leases[p]; l != nil && l.checkpoint != "" && l.checkedAt != neverRead && !l.stale {
 			return true

@@ -33,7 +33,7 @@ func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCloud(t, 3, awstest.Options{})
-				c.put(3 * test.put)
+				c.Put(3 * test.put)
 				if test.config == nil {
 					test.config = trimHorizon
 				}
@@ -53,7 +53,7 @@ func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 					t.Errorf("the stop took %s: %v", took, err)
 				}
 				c.ClearFaults()
-				for id, l := range c.leases() {
+				for id, l := range c.Leases() {
 					if l.owner != "" {
 						t.Errorf("the lease of %s is not released: %+v", id, l)
 					}
@@ -69,7 +69,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		h := hold{on: true}
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.CheckpointInterval = time.Hour }, submit: h.submit})
-		c.put(100)
+		c.Put(100)
 		c.readAll(time.Minute, r)
 		time.AfterFunc(10*time.Second, func() { h.set(false); h.finish() })
 		took, err := r.end()
@@ -105,14 +105,14 @@ func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *test
 					}
 					return nil
 				}})
-				c.put(30)
+				c.Put(30)
 				c.readAll(time.Minute, r)
 				pass(t, 5*time.Second)
-				before := c.leases()
+				before := c.Leases()
 				r.mu.Lock()
 				stuck = true
 				r.mu.Unlock()
-				c.put(30)
+				c.Put(30)
 				c.readAll(time.Minute, r)
 				took, err := r.end()
 				if took > 25*time.Second || took < 20*time.Second {
@@ -121,7 +121,7 @@ func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *test
 				if err == nil || !strings.Contains(err.Error(), "3 shards") {
 					t.Errorf("Run ended with %v", err)
 				}
-				for id, l := range c.leases() {
+				for id, l := range c.Leases() {
 					if l.owner != "" || l.checkpoint != before[id].checkpoint {
 						t.Errorf("the lease of %s is left as %+v, it was %+v", id, l, before[id])
 					}
@@ -139,7 +139,7 @@ func TestAcknowledgementsAfterTheStopDoNothing(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		h := hold{on: true}
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.ShutdownTimeout = 5 * time.Second }, submit: h.submit})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		if _, err := r.end(); err == nil {
 			t.Error("the stop of a stuck pipeline is no error")
@@ -166,7 +166,7 @@ func TestStopWithoutTheTableEndsInTime(t *testing.T) {
 				c := newCloud(t, 3, awstest.Options{})
 				r := c.start("worker", setup{config: trimHorizon})
 				r.holding(3)
-				c.put(30)
+				c.Put(30)
 				c.readAll(time.Minute, r)
 				c.Inject(awstest.Fault{Service: "dynamodb", AccessKeyID: "worker", Effect: effect})
 				pass(t, 2500*time.Millisecond)
@@ -214,7 +214,7 @@ func TestARefusedBatchGivesTheLeaseUp(t *testing.T) {
 		a := c.start("a", setup{config: trimHorizon, submit: func(context.Context, *reader, *batch) error { return errors.New("stopped") }})
 		b := c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(2, a, b) })
-		c.put(100)
+		c.Put(100)
 		until(t, 2*time.Minute, "the other worker reads all", func() bool { return len(b.records()) == 100 })
 		if len(a.logs.lines("level=ERROR", "takes no more batches")) == 0 {
 			t.Error("nothing is logged about it")

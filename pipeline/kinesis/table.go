@@ -31,7 +31,7 @@ const (
 	attrFirstStart   = "FirstStart"      // only in the item startKey
 	attrStream       = "Stream"          // only in the item startKey
 	startKey         = "rootwatch/start" // no shard has such an id
-	shardEnd         = "SHARD_END"
+	ShardEnd         = "SHARD_END"
 	neverRead        = "never" // CheckpointTime of a finished shard that had no record for the application
 )
 
@@ -42,7 +42,7 @@ var errTableMissing = errors.New("the lease table does not exist")
 var errFenced = errors.New("the lease has another owner")
 
 // lease is one item of the table as last read.
-type lease struct {
+type row struct {
 	shardID    string
 	owner      string
 	checkpoint string
@@ -58,11 +58,11 @@ type lease struct {
 }
 
 // version is what every renewal and every change of owner changes.
-func (l *lease) version() string {
+func (l *row) version() string {
 	return fmt.Sprintf("%s/%d/%d/%s", l.owner, l.epoch, l.counter, l.timeout)
 }
 
-func (l *lease) finished() bool { return l.checkpoint == shardEnd && !l.stale }
+func (l *row) finished() bool { return l.checkpoint == ShardEnd && !l.stale }
 
 // table is the lease table. Its methods are single DynamoDB calls (scan: one a page) and hold no state.
 type table struct {
@@ -126,10 +126,10 @@ func (e *StreamMismatchError) Error() string {
 }
 
 // scan reads all leases, consistently, page by page, and the first start beside them, as it is written there.
-func (t *table) scan(ctx context.Context) (leases map[string]*lease, firstStart string, err error) {
+func (t *table) scan(ctx context.Context) (leases map[string]*row, firstStart string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, max(t.timeout, 2*time.Second))
 	defer cancel()
-	leases = make(map[string]*lease)
+	leases = make(map[string]*row)
 	var from dynamo.Item
 	for {
 		out, err := t.svc.Scan(ctx, &dynamodb.ScanInput{TableName: &t.name, ConsistentRead: aws.Bool(true), ExclusiveStartKey: from})
@@ -141,7 +141,7 @@ func (t *table) scan(ctx context.Context) (leases map[string]*lease, firstStart 
 			return nil, "", fmt.Errorf("reading lease table %s: %w", t.name, err)
 		}
 		for _, item := range out.Items {
-			switch l := parseLease(item); {
+			switch l := parseRow(item); {
 			case l.shardID == startKey:
 				firstStart = dynamo.Text(item, attrFirstStart)
 			case !strings.Contains(l.shardID, "/"):
@@ -154,8 +154,8 @@ func (t *table) scan(ctx context.Context) (leases map[string]*lease, firstStart 
 	}
 }
 
-func parseLease(item dynamo.Item) *lease {
-	l := &lease{
+func parseRow(item dynamo.Item) *row {
+	l := &row{
 		shardID:    dynamo.Text(item, attrShardID),
 		owner:      dynamo.Text(item, attrOwner),
 		checkpoint: dynamo.Text(item, attrCheckpoint),
@@ -173,9 +173,9 @@ func parseLease(item dynamo.Item) *lease {
 // acquire takes the lease of a shard by one conditional update. seen is the lease as last read (nil: no item);
 // expired says that it has not moved for a whole lease, so that its owner and its claim count no more. The
 // update fails with errFenced if anybody has moved the lease since.
-func (t *table) acquire(ctx context.Context, s *shard, seen *lease, expired bool) (*lease, error) {
+func (t *table) acquire(ctx context.Context, s *shard, seen *row, expired bool) (*row, error) {
 	values := dynamo.Item{
-		":me": dynamo.String(t.me), ":t": t.leaseTimeout(), ":zero": dynamo.Number(0), ":one": dynamo.Number(1), ":none": dynamo.String(""), ":end": dynamo.String(shardEnd), ":start": dynamo.String(s.start),
+		":me": dynamo.String(t.me), ":t": t.leaseTimeout(), ":zero": dynamo.Number(0), ":one": dynamo.Number(1), ":none": dynamo.String(""), ":end": dynamo.String(ShardEnd), ":start": dynamo.String(s.start),
 	}
 	free := "attribute_not_exists(AssignedTo) OR AssignedTo = :none OR AssignedTo = :me"
 	unclaimed := "attribute_not_exists(ClaimRequest) OR ClaimRequest = :none OR ClaimRequest = :me"
@@ -221,7 +221,7 @@ func (t *table) lowerFirstStart(ctx context.Context, seen string, first time.Tim
 
 // renew moves the counter of a lease that is ours and returns the lease with a claim that others have put on it. readTo is
 // up to when everything that arrived is finished, zero if that is not known.
-func (t *table) renew(ctx context.Context, shardID string, epoch int64, readTo time.Time) (*lease, error) {
+func (t *table) renew(ctx context.Context, shardID string, epoch int64, readTo time.Time) (*row, error) {
 	set := "SET LeaseTimeout = :t, LeaseCounter = LeaseCounter + :one"
 	values := dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":t": t.leaseTimeout(), ":one": dynamo.Number(1)}
 	if !readTo.IsZero() {
@@ -263,10 +263,10 @@ func (t *table) release(ctx context.Context, shardID string, epoch int64) error 
 }
 
 // claim asks the owner of a lease to hand it over.
-func (t *table) claim(ctx context.Context, l *lease) error {
+func (t *table) claim(ctx context.Context, l *row) error {
 	_, err := t.update(ctx, l.shardID, "SET ClaimRequest = :me",
 		"AssignedTo = :owner AND LeaseEpoch = :epoch AND (attribute_not_exists(ClaimRequest) OR ClaimRequest = :none OR ClaimRequest = :me) AND (attribute_not_exists(Checkpoint) OR Checkpoint <> :end)",
-		dynamo.Item{":me": dynamo.String(t.me), ":owner": dynamo.String(l.owner), ":epoch": dynamo.Number(l.epoch), ":none": dynamo.String(""), ":end": dynamo.String(shardEnd)})
+		dynamo.Item{":me": dynamo.String(t.me), ":owner": dynamo.String(l.owner), ":epoch": dynamo.Number(l.epoch), ":none": dynamo.String(""), ":end": dynamo.String(ShardEnd)})
 	return err
 }
 
@@ -277,7 +277,7 @@ func (t *table) unclaim(ctx context.Context, shardID string) error {
 }
 
 // remove deletes the item of a shard that is gone, as it was last read.
-func (t *table) remove(ctx context.Context, l *lease) error {
+func (t *table) remove(ctx context.Context, l *row) error {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	in := &dynamodb.DeleteItemInput{TableName: &t.name, Key: t.key(l.shardID), ConditionExpression: aws.String("attribute_not_exists(LeaseCounter)")}
@@ -291,7 +291,7 @@ func (t *table) remove(ctx context.Context, l *lease) error {
 	return nil
 }
 
-func (t *table) update(ctx context.Context, shardID, update, condition string, values dynamo.Item) (*lease, error) {
+func (t *table) update(ctx context.Context, shardID, update, condition string, values dynamo.Item) (*row, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	in := &dynamodb.UpdateItemInput{
@@ -302,7 +302,7 @@ func (t *table) update(ctx context.Context, shardID, update, condition string, v
 	if err != nil {
 		return nil, t.fail("updating", shardID, err)
 	}
-	return parseLease(out.Attributes), nil
+	return parseRow(out.Attributes), nil
 }
 
 func (t *table) fail(doing, shardID string, err error) error {

@@ -31,7 +31,7 @@ func TestWorkersThatStartTogetherShareOneNewTable(t *testing.T) {
 		if waited := time.Since(began); waited < 10*time.Second {
 			t.Errorf("leases were taken %s after the start, the table needs 10s", waited)
 		}
-		c.put(40)
+		c.Put(40)
 		c.readAll(time.Minute, all...)
 		for _, r := range all {
 			r.endWell()
@@ -74,7 +74,7 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		config func(*Config)
-		before func(*cloud)
+		before func(*Cloud)
 		want   []string
 	}{
 		"no such stream": {
@@ -86,27 +86,27 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 			want:   []string{"arn:aws:kinesis:us-east-1:210987654321:stream/events does not exist"},
 		},
 		"the stream must not be described": {
-			before: func(c *cloud) { c.onCall(denied("kinesis:DescribeStreamSummary")) },
+			before: func(c *Cloud) { c.OnCall(denied("kinesis:DescribeStreamSummary")) },
 			want:   []string{"no permission to read stream events in region us-east-1", "kinesis:DescribeStreamSummary", "not authorized"},
 		},
 		"its shards must not be listed": {
-			before: func(c *cloud) { c.onCall(denied("kinesis:ListShards")) },
+			before: func(c *Cloud) { c.OnCall(denied("kinesis:ListShards")) },
 			want:   []string{"no permission to read stream events in region us-east-1", "ListShards", "not authorized"},
 		},
 		"the lease table must not be described": {
-			before: func(c *cloud) { c.onCall(denied("dynamodb:DescribeTable")) },
+			before: func(c *Cloud) { c.OnCall(denied("dynamodb:DescribeTable")) },
 			want:   []string{testApp, "not authorized to perform: dynamodb:DescribeTable"},
 		},
 		"the lease table must not be made": {
-			before: func(c *cloud) { c.onCall(denied("dynamodb:CreateTable")) },
+			before: func(c *Cloud) { c.OnCall(denied("dynamodb:CreateTable")) },
 			want:   []string{testApp, "not authorized to perform: dynamodb:CreateTable"},
 		},
 		"the lease table must not be written": {
-			before: func(c *cloud) { c.onCall(denied("dynamodb:UpdateItem")) },
+			before: func(c *Cloud) { c.OnCall(denied("dynamodb:UpdateItem")) },
 			want:   []string{testApp, "not authorized to perform: dynamodb:UpdateItem"},
 		},
 		"a table of that name is something else": {
-			before: func(c *cloud) {
+			before: func(c *Cloud) {
 				if err := dynamo.Ensure(c.t.Context(), c.dynamo, testApp, "OrderID"); err != nil {
 					c.t.Fatal(err)
 				}
@@ -114,7 +114,7 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 			want: []string{testApp, "key OrderID, not ShardID"},
 		},
 		"the table has a range key": {
-			before: func(c *cloud) {
+			before: func(c *Cloud) {
 				attribute := func(name string) ddb.AttributeDefinition {
 					return ddb.AttributeDefinition{AttributeName: aws.String(name), AttributeType: ddb.ScalarAttributeTypeS}
 				}
@@ -129,8 +129,8 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 			want: []string{testApp, "key Time"},
 		},
 		"the table belongs to another stream": {
-			before: func(c *cloud) {
-				c.ensureTable()
+			before: func(c *Cloud) {
+				c.EnsureTable()
 				if _, err := c.table("other", time.Minute).firstStart(c.t.Context(), "orders", time.Now()); err != nil {
 					c.t.Fatal(err)
 				}
@@ -138,9 +138,9 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 			want: []string{"lease table " + testApp + " belongs to stream orders, not events"},
 		},
 		"the first start in the table is no time": {
-			before: func(c *cloud) {
-				c.ensureTable()
-				c.putItem(dynamo.Item{attrShardID: dynamo.String(startKey), attrFirstStart: dynamo.String("yesterday"), attrStream: dynamo.String(testStream)})
+			before: func(c *Cloud) {
+				c.EnsureTable()
+				c.PutItem(dynamo.Item{attrShardID: dynamo.String(startKey), attrFirstStart: dynamo.String("yesterday"), attrStream: dynamo.String(testStream)})
 			},
 			want: []string{startKey, "no RFC 3339 time"},
 		},
@@ -190,7 +190,7 @@ func TestTheStartWaitsForWhatHeals(t *testing.T) {
 				r := c.start("worker", setup{config: trimHorizon})
 				pass(t, 2*time.Minute)
 				outage.Remove()
-				c.put(10)
+				c.Put(10)
 				c.readAll(time.Minute, r)
 				r.endWell()
 				c.once(r)
@@ -208,7 +208,7 @@ func TestTheStartWaitsForAStreamThatIsBeingMade(t *testing.T) {
 			t.Error("ready before there are shards")
 		}
 		pass(t, 15*time.Second)
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 	})
 }
@@ -218,7 +218,7 @@ func TestALookThatFailsHalfWayIsTakenAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		scans := 0
-		c.onCall(func(k *call) {
+		c.OnCall(func(k *call) {
 			if k.action != "dynamodb:Scan" {
 				return
 			}
@@ -244,14 +244,14 @@ func TestALookThatFailsHalfWayIsTakenAgain(t *testing.T) {
 func TestTheScanIsConsistentAndReadsAllPages(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
+		c.EnsureTable()
 		const rows = 12
 		for i := range rows { // 300 KB each: a page holds 1 MB
-			c.putItem(dynamo.Item{attrShardID: dynamo.String(shardID(i)), attrOwner: dynamo.String("other"), "Padding": dynamo.String(strings.Repeat("x", 300_000))})
+			c.PutItem(dynamo.Item{attrShardID: dynamo.String(shardID(i)), attrOwner: dynamo.String("other"), "Padding": dynamo.String(strings.Repeat("x", 300_000))})
 		}
-		c.putItem(dynamo.Item{attrShardID: dynamo.String(startKey)})
+		c.PutItem(dynamo.Item{attrShardID: dynamo.String(startKey)})
 		pages := 0
-		c.onCall(func(k *call) {
+		c.OnCall(func(k *call) {
 			if k.action == "dynamodb:Scan" {
 				pages++
 				if !strings.Contains(string(k.request), `"ConsistentRead":true`) {
@@ -282,13 +282,13 @@ func TestTheStreamsARNIsUsedThroughout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		arn := "arn:aws:kinesis:us-east-1:123456789012:stream/" + testStream
-		c.onCall(func(k *call) {
+		c.OnCall(func(k *call) {
 			if k.id == "worker" && strings.HasPrefix(k.action, "kinesis:") && !strings.Contains(string(k.request), arn) && !strings.Contains(string(k.request), "NextToken") {
 				t.Errorf("%s does not name the ARN: %s", k.action, k.request)
 			}
 		})
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.Stream = arn }})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		r.endWell()
 		// The name means the same stream: the same table.
@@ -296,7 +296,7 @@ func TestTheStreamsARNIsUsedThroughout(t *testing.T) {
 		byName.holding(2)
 		pass(t, 5*time.Second)
 		byName.endWell()
-		c.onCall(nil)
+		c.OnCall(nil)
 		c.once(r, byName)
 	})
 }

@@ -15,13 +15,13 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// testTenure is a tenure of a lease that is in the table.
-func testTenure(t *testing.T, c *cloud) *tenure {
+// testHeld is a tenure of a lease that is in the table.
+func testHeld(t *testing.T, c *Cloud) *Held {
 	t.Helper()
-	c.ensureTable()
+	c.EnsureTable()
 	s, table := &shard{id: "shard"}, c.table("me", 20*time.Second)
 	l := must(t)(table.acquire(t.Context(), s, nil, false))
-	return newTenure(s, l, startAt{}, time.Now(), table, newMetrics(prometheusRegistry(), time.Now), new(logs).logger())
+	return newHeld(s, l, StartAt{}, time.Now(), table, NewMetrics(prometheusRegistry(), time.Now), new(logs).logger())
 }
 
 func at(n int) position {
@@ -31,25 +31,25 @@ func at(n int) position {
 func TestTheCheckpointIsTheLastBatchBelowWhichAllAreFinished(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		te := testTenure(t, c)
+		h := testHeld(t, c)
 		var done []func()
 		for i := range 5 {
-			done = append(done, te.add(at(i)))
+			done = append(done, h.Add(at(i)))
 		}
 		for _, step := range []struct {
 			finish int
 			want   string
 		}{{2, ""}, {1, ""}, {0, "0002"}, {4, "0002"}, {3, "0004"}} {
 			done[step.finish]()
-			if err := te.writeCheckpoint(t.Context()); err != nil {
+			if err := h.WriteCheckpoint(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if l := c.leases()["shard"]; l.checkpoint != step.want {
+			if l := c.Leases()["shard"]; l.checkpoint != step.want {
 				t.Errorf("with batch %d finished the checkpoint is %q, want %q", step.finish, l.checkpoint, step.want)
 			}
 		}
-		te.finish()
-		if l := c.leases()["shard"]; l.checkedAt != at(4).time() || l.owner != "" {
+		h.finish()
+		if l := c.Leases()["shard"]; l.checkedAt != at(4).time() || l.owner != "" {
 			t.Errorf("the lease is %+v", l)
 		}
 	})
@@ -60,14 +60,14 @@ func TestTheCheckpointIsTheLastBatchBelowWhichAllAreFinished(t *testing.T) {
 func TestCheckpointsNeverGoBackNorAhead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		te := testTenure(t, c)
+		h := testHeld(t, c)
 		dice := rand.New(rand.NewPCG(1, 3))
 		open := map[int]func(){}
 		added, last := 0, ""
 		for range 500 {
 			switch {
 			case dice.IntN(3) > 0 || len(open) == 0:
-				open[added] = te.add(at(added))
+				open[added] = h.Add(at(added))
 				added++
 			default:
 				n := dice.IntN(len(open))
@@ -82,10 +82,10 @@ func TestCheckpointsNeverGoBackNorAhead(t *testing.T) {
 			if dice.IntN(3) > 0 {
 				continue
 			}
-			if err := te.writeCheckpoint(t.Context()); err != nil {
+			if err := h.WriteCheckpoint(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			checkpoint := c.leases()["shard"].checkpoint
+			checkpoint := c.Leases()["shard"].checkpoint
 			if checkpoint < last {
 				t.Fatalf("the checkpoint went from %s to %s", last, checkpoint)
 			}
@@ -99,8 +99,8 @@ func TestCheckpointsNeverGoBackNorAhead(t *testing.T) {
 		for _, done := range open {
 			done()
 		}
-		te.finish()
-		if l := c.leases()["shard"]; l.checkpoint != at(added-1).sequenceNumber {
+		h.finish()
+		if l := c.Leases()["shard"]; l.checkpoint != at(added-1).sequenceNumber {
 			t.Errorf("the last checkpoint is %s, want %s", l.checkpoint, at(added-1).sequenceNumber)
 		}
 	})
@@ -109,33 +109,33 @@ func TestCheckpointsNeverGoBackNorAhead(t *testing.T) {
 func TestACheckpointThatHasNotMovedIsNotWritten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		te := testTenure(t, c)
-		te.add(at(1))()
-		te.add(at(2)) // not finished
+		h := testHeld(t, c)
+		h.Add(at(1))()
+		h.Add(at(2)) // not finished
 		c.ResetCalls()
 		for range 5 {
-			if err := te.writeCheckpoint(t.Context()); err != nil {
+			if err := h.WriteCheckpoint(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if n := c.CallsBy("me")["dynamodb:UpdateItem"]; n != 1 || testutil.ToFloat64(te.metrics.checkpoints) != 1 {
-			t.Errorf("the checkpoint was written %d times, counted %v times", n, testutil.ToFloat64(te.metrics.checkpoints))
+		if n := c.CallsBy("me")["dynamodb:UpdateItem"]; n != 1 || testutil.ToFloat64(h.metrics.Checkpoints) != 1 {
+			t.Errorf("the checkpoint was written %d times, counted %v times", n, testutil.ToFloat64(h.metrics.Checkpoints))
 		}
-		te.end(errCut)
-		te.finish()
+		h.end(ErrCut)
+		h.finish()
 	})
 }
 
 func TestDrainWaitsForAllThatIsInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		te := testTenure(t, newCloud(t, 1, awstest.Options{}))
-		if err := te.drain(); err != nil {
+		h := testHeld(t, newCloud(t, 1, awstest.Options{}))
+		if err := h.drain(); err != nil {
 			t.Errorf("with nothing in flight: %v", err)
 		}
-		first, second := te.add(at(1)), te.add(at(2))
+		first, second := h.Add(at(1)), h.Add(at(2))
 		drained := make(chan error, 2)
 		for range 2 {
-			go func() { drained <- te.drain() }()
+			go func() { drained <- h.drain() }()
 		}
 		second()
 		synctest.Wait()
@@ -148,34 +148,34 @@ func TestDrainWaitsForAllThatIsInFlight(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		te.add(at(3))
-		go func() { drained <- te.drain() }()
+		h.Add(at(3))
+		go func() { drained <- h.drain() }()
 		synctest.Wait()
-		te.end(errCut)
-		if err := <-drained; !errors.Is(err, errCut) {
+		h.end(ErrCut)
+		if err := <-drained; !errors.Is(err, ErrCut) {
 			t.Errorf("drained by %v", err)
 		}
-		te.finish()
+		h.finish()
 	})
 }
 
 func TestALeaseWithoutRenewalsIsLostAfterThreeQuarters(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		te := testTenure(t, newCloud(t, 1, awstest.Options{}))
+		h := testHeld(t, newCloud(t, 1, awstest.Options{}))
 		for range 5 {
 			pass(t, 10*time.Second)
-			te.renewed(time.Now().Add(-time.Second)) // asked a second ago
+			h.renewed(time.Now().Add(-time.Second)) // asked a second ago
 		}
 		pass(t, 14*time.Second-time.Millisecond)
-		if te.over.Err() != nil {
+		if h.over.Err() != nil {
 			t.Fatal("lost too early")
 		}
 		pass(t, time.Millisecond)
-		if te.over.Err() == nil || te.reading.Err() == nil {
+		if h.over.Err() == nil || h.reading.Err() == nil {
 			t.Error("not lost 15s after the last renewal was asked for, of 20s")
 		}
-		te.finish()
-		if n := testutil.ToFloat64(te.metrics.leaseChanges.WithLabelValues(leaseLost)); n != 1 {
+		h.finish()
+		if n := testutil.ToFloat64(h.metrics.LeaseChanges.WithLabelValues(LeaseLost)); n != 1 {
 			t.Errorf("%v losses are counted", n)
 		}
 	})
@@ -200,23 +200,23 @@ func TestAFinishedTenureIsNotLostLater(t *testing.T) {
 func TestARenewalThatTheReleaseOvertakesIsNoLoss(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		te := testTenure(t, c)
+		h := testHeld(t, c)
 		said := new(logs)
-		te.log = said.logger()
+		h.log = said.logger()
 		heart := newCoordinator()
-		heart.table, heart.metrics = te.table, te.metrics
+		heart.table, heart.metrics = h.table, h.metrics
 		c.Inject(awstest.Fault{AccessKeyID: "me", Operation: "UpdateItem", Effect: awstest.Slow, Delay: time.Second, Count: 1})
 		renewed := make(chan bool)
-		go func() { renewed <- heart.renew(t.Context(), te) }()
+		go func() { renewed <- heart.renew(t.Context(), h) }()
 		synctest.Wait()
-		te.finish()
+		h.finish()
 		if !<-renewed {
 			t.Error("the renewal would be tried again")
 		}
 		if lost := said.lines("lease lost"); len(lost) > 0 {
 			t.Errorf("logged %q", lost)
 		}
-		if l := c.leases()["shard"]; l.owner != "" {
+		if l := c.Leases()["shard"]; l.owner != "" {
 			t.Errorf("the lease belongs to %s", l.owner)
 		}
 	})
@@ -226,27 +226,27 @@ func TestARenewalThatTheReleaseOvertakesIsNoLoss(t *testing.T) {
 func TestABatchThatThePipelineLeavesIsNotCheckpointed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		te := testTenure(t, c)
+		h := testHeld(t, c)
 		leases := newCheckpointer("me")
-		leases.hold(te)
+		leases.hold(h)
 		var taken []*batch
 		s := (&sessions{leases: leases, submit: func(_ context.Context, b *batch) error { taken = append(taken, b); return nil }}).CreateProcessor()
 		s.Initialize(&interfaces.InitializationInput{ShardId: "shard"})
 		for i := range 2 {
-			te.from.last = at(i + 1)
+			h.from.last = at(i + 1)
 			s.ProcessRecords(&interfaces.ProcessRecordsInput{Records: records([]byte("x"))})
 		}
 		if taken[0].Abandoned() {
 			t.Error("a batch is abandoned while its tenure lasts")
 		}
 		taken[0].Done(outcome{})
-		te.end(errCut)
+		h.end(ErrCut)
 		if !taken[1].Abandoned() {
 			t.Error("a batch of a tenure that has ended is not abandoned")
 		}
 		taken[1].Done(outcome{})
-		te.finish()
-		if l := c.leases()["shard"]; l.checkpoint != at(1).sequenceNumber {
+		h.finish()
+		if l := c.Leases()["shard"]; l.checkpoint != at(1).sequenceNumber {
 			t.Errorf("the checkpoint is %q, want that of the first batch", l.checkpoint)
 		}
 	})
@@ -256,18 +256,18 @@ func TestABatchThatThePipelineLeavesIsNotCheckpointed(t *testing.T) {
 func TestAHangingCheckpointDoesNotHoldUpTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		te := testTenure(t, c)
-		te.add(at(1))()
+		h := testHeld(t, c)
+		h.Add(at(1))()
 		c.Inject(awstest.Fault{AccessKeyID: "me", Operation: "UpdateItem", Effect: awstest.Hang})
 		hangs := make(chan error)
-		go func() { hangs <- te.writeCheckpoint(te.over) }()
+		go func() { hangs <- h.WriteCheckpoint(h.over) }()
 		synctest.Wait()
 		began := time.Now()
-		te.finish()
+		h.finish()
 		if took := time.Since(began); took > releaseTimeout {
 			t.Errorf("the end took %s", took)
 		}
-		te.end(errCut)
+		h.end(ErrCut)
 		if err := <-hangs; err == nil {
 			t.Error("the hanging write has succeeded")
 		}

@@ -55,7 +55,7 @@ type Config struct {
 }
 
 func (c *Config) check() error {
-	_, err := parseStream(c.Stream)
+	_, err := ParseStream(c.Stream)
 	switch {
 	case err != nil:
 		return err
@@ -82,8 +82,8 @@ func (c *Config) check() error {
 // Worker reads the shards of one stream together with the other workers of its application. It is a pipeline.Source.
 type Worker struct {
 	cfg     Config
-	stream  streamRef
-	metrics *metrics
+	stream  Stream
+	metrics *Metrics
 	log     *slog.Logger
 	table   *table
 	coord   *coordinator
@@ -107,10 +107,10 @@ func New(cfg Config) (*Worker, error) {
 	host, _ := os.Hostname() // only for people: the rest makes it unique
 	me := host + "-" + uuid.NewString()
 	w := &Worker{
-		cfg: cfg, metrics: newMetrics(cfg.Registerer, time.Now),
+		cfg: cfg, metrics: NewMetrics(cfg.Registerer, time.Now),
 		log: cfg.Logger.With("worker", me), ended: make(chan struct{}, 1),
 	}
-	w.stream, _ = parseStream(cfg.Stream) // checked above
+	w.stream, _ = ParseStream(cfg.Stream) // checked above
 	w.table = &table{svc: cfg.DynamoDB, name: cfg.Application, me: me, duration: cfg.LeaseDuration, timeout: min(cfg.LeaseDuration/4, 5*time.Second), now: time.Now}
 	w.leases = newCheckpointer(me)
 	w.coord = newCoordinator()
@@ -119,7 +119,7 @@ func New(cfg Config) (*Worker, error) {
 	c.region, c.fromFirst = cfg.Region, !cfg.Start.TrimHorizon && cfg.Start.Time.IsZero()
 	c.patience = max(cfg.LeaseDuration+cfg.PollInterval, 10*time.Second) // a full answer may take some seconds
 	w.leases.finished = c.finished
-	w.leases.changed = func(t *tenure) {
+	w.leases.changed = func(t *Held) {
 		c.ended(t)
 		select {
 		case w.ended <- struct{}{}:
@@ -130,7 +130,7 @@ func New(cfg Config) (*Worker, error) {
 	w.guard = &guard{
 		svc: once, hearing: &hearing{}, retention: &retention{svc: once, stream: w.stream, now: time.Now},
 		stream: w.stream, leases: w.leases, metrics: w.metrics, log: w.log,
-		budget:       &budget{total: cfg.FetchMemory, gauge: w.metrics.fetchMemory},
+		budget:       &budget{total: cfg.FetchMemory, gauge: w.metrics.FetchMemory},
 		pollInterval: cfg.PollInterval, callTimeout: 30 * time.Second, maxRecords: int32(cfg.MaxRecords),
 		shards: c.listedShards, shardEnded: c.kick,
 	}
@@ -226,7 +226,7 @@ func (w *Worker) Prepare(ctx context.Context) error {
 		w.coord.restart()
 		return nil
 	}
-	w.coord.start = startAt{oldest: w.cfg.Start.TrimHorizon, time: w.cfg.Start.Time}
+	w.coord.start = StartAt{oldest: w.cfg.Start.TrimHorizon, time: w.cfg.Start.Time}
 	if err := awserr.WaitOut(ctx, w.log, func() error { return w.coord.recreate(ctx) }); err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (w *Worker) Prepare(ctx context.Context) error {
 // by a local clock that is ahead would skip some.
 func (w *Worker) describe(ctx context.Context) (time.Time, error) {
 	in := &awskinesis.DescribeStreamSummaryInput{}
-	in.StreamName, in.StreamARN = w.stream.params()
+	in.StreamName, in.StreamARN = w.stream.Params()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	out, err := w.cfg.Kinesis.DescribeStreamSummary(ctx, in)
@@ -260,7 +260,7 @@ func (w *Worker) describe(ctx context.Context) (time.Time, error) {
 // tryReading needs the permissions for the calls that DescribeStreamSummary does not show, so that one that is missing ends
 // the program with a word about it. What may heal is left to the reading itself.
 func (w *Worker) tryReading(ctx context.Context) error {
-	shards, err := listShards(ctx, w.cfg.Kinesis, w.stream, 30*time.Second)
+	shards, err := ListShards(ctx, w.cfg.Kinesis, w.stream, 30*time.Second)
 	if err != nil {
 		return err
 	}
@@ -336,7 +336,7 @@ func (w *Worker) checkpoints(ctx context.Context) {
 		group.SetLimit(32)
 		for _, t := range w.leases.tenures() {
 			group.Go(func() error {
-				if err := t.writeCheckpoint(t.over); err != nil && t.over.Err() == nil {
+				if err := t.WriteCheckpoint(t.over); err != nil && t.over.Err() == nil {
 					t.log.Warn("the checkpoint could not be written: trying again", "err", err)
 				}
 				return nil
@@ -358,7 +358,7 @@ func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error
 
 	// Before the library ends its consumers: one that has ended must not be granted its shard again.
 	for _, t := range w.leases.tenures() {
-		t.stopReading(errStop)
+		t.stopReading(ErrStop)
 	}
 	ended := make(chan struct{})
 	withdrawn := make(chan struct{})
@@ -372,7 +372,7 @@ func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error
 		<-withdrawn        // and the last pass may have taken a lease
 		for {
 			for _, t := range w.leases.tenures() {
-				t.stopReading(errStop)
+				t.stopReading(ErrStop)
 			}
 			w.leases.sweep()
 			if len(w.leases.tenures()) == 0 {
@@ -394,7 +394,7 @@ func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error
 		case <-cut.C:
 			for _, t := range w.leases.tenures() {
 				stuck++
-				t.end(errCut)
+				t.end(ErrCut)
 			}
 		case <-end.C:
 			return errors.New("stopped at the deadline of " + w.cfg.ShutdownTimeout.String() + ": leases that could not be released will expire")
@@ -409,7 +409,7 @@ func (w *Worker) Ready() error {
 	c.mu.Lock()
 	looked, lookError, wanted := c.looked, cmp.Or(c.lookError, c.unheard), c.wanted
 	c.mu.Unlock()
-	shard, age := w.metrics.lag.oldest()
+	shard, age := w.metrics.Lag.Oldest()
 	switch {
 	case lookError != nil:
 		return lookError
