@@ -7,6 +7,7 @@ import (
 
 	"rootwatch/pipeline/dynamo"
 	"rootwatch/pipeline/kinesis"
+	"rootwatch/pipeline/kinesis/lease"
 )
 
 // The actions that the worker's role needs on the stream and on its tables; deploy/cloudformation/service.yaml allows the same.
@@ -21,7 +22,7 @@ const (
 func (f *runFlags) advise(err error) error {
 	var (
 		stream   *kinesis.StreamError
-		mismatch *kinesis.StreamMismatchError
+		mismatch *lease.StreamMismatchError
 		denied   *dynamo.DeniedError
 		key      *dynamo.KeyError
 		advice   string

@@ -9,6 +9,7 @@ import (
 
 	"rootwatch/pipeline/dynamo"
 	"rootwatch/pipeline/kinesis"
+	"rootwatch/pipeline/kinesis/lease"
 )
 
 func TestErrorsThatAreSettingsOrPermissionsSayWhich(t *testing.T) {
@@ -21,7 +22,7 @@ func TestErrorsThatAreSettingsOrPermissionsSayWhich(t *testing.T) {
 		"no such stream":           {&kinesis.StreamError{Stream: "trail", Region: "eu-west-1", Problem: kinesis.StreamMissing, Err: answer}, []string{"trail", "does not exist in region eu-west-1", "--kinesis.stream", "AWS_REGION"}},
 		"no right to read it":      {&kinesis.StreamError{Stream: "trail", Region: "eu-west-1", Problem: kinesis.StreamDenied, Err: answer}, []string{"no permission", "kinesis:DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"}},
 		"no right to its key":      {&kinesis.StreamError{Stream: "trail", Region: "eu-west-1", Problem: kinesis.StreamKeyIsRefused, Err: answer}, []string{"cannot be decrypted", "kms:Decrypt", "the key must be enabled"}},
-		"another stream's leases":  {&kinesis.StreamMismatchError{Table: "app", Stream: "orders", Want: "trail"}, []string{"belongs to stream orders, not trail", "--kinesis.application"}},
+		"another stream's leases":  {&lease.StreamMismatchError{Table: "app", Stream: "orders", Want: "trail"}, []string{"belongs to stream orders, not trail", "--kinesis.application"}},
 		"no right to the leases":   {&dynamo.DeniedError{Table: "app", Region: "eu-west-1", Err: answer}, []string{"app", "eu-west-1", "--kinesis.application", "Scan, UpdateItem and DeleteItem"}},
 		"no right to the ledger":   {&dynamo.DeniedError{Table: "app-findings", Region: "eu-west-1", Err: answer}, []string{"app-findings", "eu-west-1", "--ledger.table", "DescribeTable", "PutItem", "UpdateTimeToLive"}},
 		"somebody else's table":    {&dynamo.KeyError{Table: "app", Key: "OrderID", Want: "ShardID"}, []string{"OrderID", "set --kinesis.application to another name"}},

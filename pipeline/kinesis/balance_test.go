@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
 // even says whether the readers hold all of n shards, each as many as the others but for one.
@@ -20,7 +21,7 @@ func even(n int, readers ...*reader) bool {
 }
 
 // producer puts records until it is stopped.
-func (c *Cloud) producer(every time.Duration, n int) (stop func()) {
+func (c *cloud) producer(every time.Duration, n int) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -116,7 +117,7 @@ func TestManyWorkersStartingAtOnceShareEvenly(t *testing.T) {
 
 func stolen(readers []*reader) (n float64) {
 	for _, r := range readers {
-		n += r.metric("rootwatch_lease_changes_total", LeaseStolen)
+		n += r.metric("rootwatch_lease_changes_total", metrics.LeaseStolen)
 	}
 	return n
 }
@@ -140,13 +141,13 @@ func TestTwoNewcomersNeverAskForTheSameLease(t *testing.T) {
 		all := []*reader{first, second, third}
 		asked := 0
 		for _, r := range all {
-			asked += len(r.logs.lines("asked for a lease"))
+			asked += len(r.logs.Lines("asked for a lease"))
 		}
 		if n := stolen(all); n != float64(asked) || asked < 6 || asked > 10 {
 			t.Errorf("%d leases were asked for and %v handed over, 6 are enough", asked, n)
 		}
 		for id, l := range c.Leases() {
-			if l.claim != "" {
+			if l.Claim != "" {
 				t.Errorf("a claim on %s is left: %+v", id, l)
 			}
 		}
@@ -206,7 +207,7 @@ func TestAHandoffWaitsForWhatIsInFlight(t *testing.T) {
 		c.Put(100)
 		c.readAll(time.Minute, a)
 		b := c.start("b", setup{config: trimHorizon})
-		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.lines("another worker asks")) == 1 })
+		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.Lines("another worker asks")) == 1 })
 		asked := time.Now()
 		c.Put(100)               // goes to b where the lease is handed over
 		pass(t, 25*time.Second)  // longer than a lease: it is renewed meanwhile
@@ -237,7 +238,7 @@ func TestAHandoffHasALimit(t *testing.T) {
 		c.Put(100)
 		c.readAll(time.Minute, a)
 		b := c.start("b", setup{config: trimHorizon})
-		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.lines("another worker asks")) == 1 })
+		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.Lines("another worker asks")) == 1 })
 		asked := time.Now()
 		until(t, time.Minute, "b has its share", func() bool { return len(b.holds()) == 1 })
 		if took := time.Since(asked); took < 30*time.Second || took > 33*time.Second {
@@ -245,7 +246,7 @@ func TestAHandoffHasALimit(t *testing.T) {
 		}
 		id := b.holds()[0]
 		until(t, time.Minute, "b reads it from the beginning", func() bool { return len(b.recordsOf(id)) == 50 })
-		if l := c.Leases()[a.holds()[0]]; l.checkpoint != "" {
+		if l := c.Leases()[a.holds()[0]]; l.Checkpoint != "" {
 			t.Errorf("what was never finished is checkpointed: %+v", l)
 		}
 		a.end() //nolint:errcheck // it is stuck, and says so
@@ -258,9 +259,7 @@ func TestAClaimOfADeadWorkerExpires(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		a := c.start("a", setup{config: trimHorizon})
 		a.holding(2)
-		if err := c.table("dead", time.Minute).claim(t.Context(), c.Leases()[shardID(0)]); err != nil {
-			t.Fatal(err)
-		}
+		c.Set(shardID(0), "ClaimRequest", "dead")
 		until(t, 20*time.Second, "it is handed over", func() bool { return len(a.holds()) == 1 })
 		began := time.Now()
 		a.holding(2)

@@ -109,7 +109,7 @@ func wrapped(b *testing.B, server *awstest.Server, run int) time.Duration {
 	w, err := New(Config{
 		Kinesis: k, DynamoDB: d, Region: "us-east-1", Stream: testStream, Application: fmt.Sprint("wrapped-", run), Start: Start{TrimHorizon: true},
 		PollInterval: time.Second, LeaseDuration: 20 * time.Second, CheckpointInterval: time.Second, ShutdownTimeout: 25 * time.Second,
-		MaxRecords: benchAnswer, FetchMemory: 1 << 30, Registerer: prometheusRegistry(), Logger: l.quiet(),
+		MaxRecords: benchAnswer, FetchMemory: 1 << 30, Registerer: prometheusRegistry(), Logger: l.Quiet(),
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -135,8 +135,7 @@ func wrapped(b *testing.B, server *awstest.Server, run int) time.Duration {
 func unwrapped(b *testing.B, server *awstest.Server, run int) time.Duration {
 	k, d := benchClients(b, server)
 	cfg := config.NewKinesisClientLibConfig(fmt.Sprint("bare-", run), testStream, "us-east-1", "worker").
-		WithInitialPositionInStream(config.TRIM_HORIZON).WithMaxRecords(benchAnswer).WithShardSyncIntervalMillis(40).
-		WithLogger(libraryLogger{new(logs).quiet()})
+		WithInitialPositionInStream(config.TRIM_HORIZON).WithMaxRecords(benchAnswer).WithShardSyncIntervalMillis(40)
 	p := &counting{meter: newMeter()}
 	library := worker.NewWorker(p, cfg).WithKinesis(k).WithCheckpointer(kcl.NewDynamoCheckpoint(cfg).WithDynamoDB(d))
 	if err := library.Start(); err != nil {

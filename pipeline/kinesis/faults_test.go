@@ -1,11 +1,7 @@
 package kinesis
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -15,11 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sirupsen/logrus"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/streamtest"
 )
 
 // What the library does wrong, file by file (clientlibrary/; common is worker/common-shard-consumer.go, polling is
@@ -93,97 +87,14 @@ func newTestWorker(t *testing.T) *Worker {
 	t.Helper()
 	cfg := Config{
 		Region: "us-east-1", Stream: testStream, Application: testApp, PollInterval: time.Second, LeaseDuration: 20 * time.Second, CheckpointInterval: time.Second,
-		ShutdownTimeout: 25 * time.Second, MaxRecords: 1000, FetchMemory: 64 << 20, Registerer: prometheusRegistry(), Logger: new(logs).logger(),
+		ShutdownTimeout: 25 * time.Second, MaxRecords: 1000, FetchMemory: 64 << 20, Registerer: prometheusRegistry(), Logger: new(logs).Logger(),
 	}
-	cfg.Kinesis, cfg.DynamoDB = (&Cloud{t: t}).Clients("worker")
+	cfg.Kinesis, cfg.DynamoDB = streamtest.New(t, 1, awstest.Options{}).Clients("worker")
 	w, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w
-}
-
-func TestTheLibraryIsLeftNothingToDecide(t *testing.T) {
-	w := newTestWorker(t)
-	cfg := w.libraryConfig()
-	if cfg.InitialPositionInStream != config.TRIM_HORIZON {
-		t.Errorf("the library would begin at %v", cfg.InitialPositionInStream)
-	}
-	if renewal := time.Duration(cfg.LeaseRefreshWaitTime) * time.Millisecond; renewal < 365*24*time.Hour {
-		t.Errorf("the library would renew leases after %s", renewal)
-	}
-	if cfg.IdleTimeBetweenReadsInMillis != 0 {
-		t.Errorf("the library would pause for %d ms after an empty answer", cfg.IdleTimeBetweenReadsInMillis)
-	}
-	if cfg.MaxLeasesForWorker < 10_000 {
-		t.Errorf("the library would hold %d leases at the most", cfg.MaxLeasesForWorker)
-	}
-}
-
-func TestEnhancedFanOutIsNotUsed(t *testing.T) {
-	if cfg := newTestWorker(t).libraryConfig(); cfg.EnableEnhancedFanOutConsumer || cfg.EnhancedFanOutConsumerARN != "" {
-		t.Error("enhanced fan-out is switched on")
-	}
-}
-
-func TestTheLibrarysLeaseStealingIsNotUsed(t *testing.T) {
-	w := newTestWorker(t)
-	if w.libraryConfig().EnableLeaseStealing {
-		t.Error("the library's lease stealing is switched on")
-	}
-	if _, err := w.leases.ListActiveWorkers(map[string]*partition.ShardStatus{}); !errors.Is(err, errOwnBalance) {
-		t.Errorf("ListActiveWorkers: %v", err)
-	}
-	if err := w.leases.ClaimShard(status("shard"), "me"); !errors.Is(err, errOwnBalance) {
-		t.Errorf("ClaimShard: %v", err)
-	}
-	if err := w.leases.RemoveLeaseInfo("shard"); err != nil {
-		t.Errorf("RemoveLeaseInfo: %v", err)
-	}
-}
-
-// ends is a checkpointer that notes what it is asked for.
-type ends struct {
-	t     *testing.T
-	ended int
-}
-
-func (e *ends) Checkpoint(sequenceNumber *string) error {
-	if sequenceNumber != nil {
-		e.t.Errorf("the library is asked to checkpoint %s", *sequenceNumber)
-	}
-	e.ended++
-	return nil
-}
-
-func (e *ends) PrepareCheckpoint(*string) (interfaces.IPreparedCheckpointer, error) {
-	e.t.Error("PrepareCheckpoint is used")
-	return nil, errors.New("not used")
-}
-
-// Checkpoints are written by the tenure; what the library writes is the end of a shard, when it was truly reached.
-func TestTheSessionAsksTheLibraryForTheEndOfAShardAlone(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newTestWorker(t)
-		te := newHeld(&shard{id: "shard"}, &row{epoch: 1}, StartAt{}, time.Now(), w.table, w.metrics, w.log)
-		defer te.fence.Stop()
-		w.leases.hold(te)
-		s := (&sessions{leases: w.leases, submit: func(_ context.Context, b *batch) error { b.Done(outcome{}); return nil }}).CreateProcessor()
-		s.Initialize(&interfaces.InitializationInput{ShardId: "shard"})
-		e := &ends{t: t}
-		s.ProcessRecords(&interfaces.ProcessRecordsInput{Checkpointer: e})
-		s.Shutdown(&interfaces.ShutdownInput{ShutdownReason: interfaces.REQUESTED, Checkpointer: e})
-		s.Shutdown(&interfaces.ShutdownInput{ShutdownReason: interfaces.ZOMBIE, Checkpointer: e})
-		s.Shutdown(&interfaces.ShutdownInput{ShutdownReason: interfaces.TERMINATE, Checkpointer: e}) // without the end having come from Kinesis
-		if e.ended != 0 {
-			t.Error("a shard is closed that was not read to its end")
-		}
-		te.from.closed = true
-		s.Shutdown(&interfaces.ShutdownInput{ShutdownReason: interfaces.TERMINATE, Checkpointer: e})
-		if e.ended != 1 {
-			t.Errorf("a shard that was read to its end is closed %d times", e.ended)
-		}
-	})
 }
 
 func TestTheLibrarysMetricsAreNotUsed(t *testing.T) {
@@ -204,9 +115,6 @@ func TestTheLibrarysMetricsAreNotUsed(t *testing.T) {
 		r := c.start("worker", setup{config: trimHorizon})
 		c.Put(10)
 		c.readAll(time.Minute, r)
-		if r.libraryConfig().MonitoringService != nil {
-			t.Error("the library has a monitoring service")
-		}
 		r.endWell()
 		problems, err := testutil.GatherAndLint(r.registry)
 		if err != nil || len(problems) > 0 {
@@ -215,43 +123,6 @@ func TestTheLibrarysMetricsAreNotUsed(t *testing.T) {
 	})
 	if after := names(); !slices.Equal(before, after) {
 		t.Errorf("metrics in the default registry: %v have become %v", before, after)
-	}
-}
-
-func TestTheLibrarysLoggerNeverEndsTheProcess(t *testing.T) {
-	var l logs
-	log := libraryLogger{l.logger()}
-	log.WithFields(map[string]any{"shard": "7"}).Fatalf("cannot make a client: %v", io.EOF)
-	if said := l.lines("level=ERROR", "cannot make a client: EOF", "shard=7"); len(said) != 1 {
-		t.Errorf("logged %q", said)
-	}
-	defer func() {
-		if v := recover(); v != "panic 1" {
-			t.Errorf("Panicf: %v", v)
-		}
-	}()
-	log.Panicf("panic %d", 1)
-}
-
-// The library calls the end of a consumer an error, however it came.
-func TestTheLibrarysErrorsAreTakenForWhatTheyAre(t *testing.T) {
-	for _, test := range []struct {
-		write func(libraryLogger)
-		want  slog.Level
-	}{
-		{func(l libraryLogger) { l.Errorf("%v", io.EOF) }, slog.LevelWarn},
-		{func(l libraryLogger) { l.Errorf("%v", fmt.Errorf("reading: %w", ErrHandoff)) }, slog.LevelDebug},
-		{func(l libraryLogger) { l.Errorf("%v", fmt.Errorf("reading: %w", ErrGone)) }, slog.LevelDebug},
-		{func(l libraryLogger) { l.Errorf("%v", ErrLost) }, slog.LevelDebug},
-		{func(l libraryLogger) { l.Warnf("a warning") }, slog.LevelWarn},
-		{func(l libraryLogger) { l.Infof("of no interest") }, slog.LevelDebug},
-		{func(l libraryLogger) { l.Debugf("of no interest") }, slog.LevelDebug},
-	} {
-		var l logs
-		test.write(libraryLogger{l.logger()})
-		if len(l.lines("level="+test.want.String())) != 1 {
-			t.Errorf("logged %q, want %s", l.lines(), test.want)
-		}
 	}
 }
 

@@ -3,15 +3,15 @@ package kinesis
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/metrics"
+	"rootwatch/pipeline/kinesis/streamtest"
 )
 
 // The library gives a shard up on a 5xx, a dropped connection or an expired iterator (polling-shard-consumer.go:205), and
@@ -62,15 +62,15 @@ func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
 					t.Errorf("%d calls have met the fault", hits)
 				}
 				c.readAll(5*time.Minute, r)
-				if n := r.metric("rootwatch_lease_changes_total", LeaseLost) + r.metric("rootwatch_lease_changes_total", LeaseReleased); n != 0 &&
-					len(r.logs.lines("Kinesis does not answer with records")) == 0 { // longer than a lease, for all shards
+				if n := r.metric("rootwatch_lease_changes_total", metrics.LeaseLost) + r.metric("rootwatch_lease_changes_total", metrics.LeaseReleased); n != 0 &&
+					len(r.logs.Lines("Kinesis does not answer with records")) == 0 { // longer than a lease, for all shards
 					t.Errorf("%v leases were given up for it", n)
 				}
 				c.ClearFaults()
 				r.endWell()
 				c.once(r)
 				for id, l := range c.Leases() {
-					if got := r.recordsOf(id); len(got) != 200 || !slices.IsSorted(got) || l.checkpoint == "" {
+					if got := r.recordsOf(id); len(got) != 200 || !slices.IsSorted(got) || l.Checkpoint == "" {
 						t.Errorf("%s: %d records read, in order %v, lease %+v", id, len(got), slices.IsSorted(got), l)
 					}
 				}
@@ -115,16 +115,16 @@ func TestAnExpiredIteratorResumesAfterTheLastRecordHandedOn(t *testing.T) {
 			c.ExpireIterators()
 			pass(t, 5*time.Second)
 		}
-		if n := r.metric("rootwatch_fetches_total", FetchExpiredIterator); n != 5 {
+		if n := r.metric("rootwatch_fetches_total", metrics.FetchExpiredIterator); n != 5 {
 			t.Errorf("%v expired iterators are counted, want 5", n)
 		}
-		if l := c.Leases()[shardID(0)]; l.checkpoint != "" {
+		if l := c.Leases()[shardID(0)]; l.Checkpoint != "" {
 			t.Errorf("what is in flight is checkpointed: %+v", l)
 		}
 		c.once(r)
 		h.set(false)
 		h.finish()
-		until(t, time.Minute, "all is checkpointed", func() bool { return c.Leases()[shardID(0)].checkpoint != "" })
+		until(t, time.Minute, "all is checkpointed", func() bool { return c.Leases()[shardID(0)].Checkpoint != "" })
 		r.endWell()
 	})
 }
@@ -135,7 +135,7 @@ func TestFetchesAreCountedByTheirResult(t *testing.T) {
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(1)
 		pass(t, 5*time.Second)
-		for result, effect := range map[string]awstest.Effect{FetchThrottled: awstest.Throttle, FetchFailed: awstest.Fail, FetchExpiredIterator: awstest.ExpireIterator} {
+		for result, effect := range map[string]awstest.Effect{metrics.FetchThrottled: awstest.Throttle, metrics.FetchFailed: awstest.Fail, metrics.FetchExpiredIterator: awstest.ExpireIterator} {
 			before := r.metric("rootwatch_fetches_total", result)
 			c.Inject(awstest.Fault{Operation: "GetRecords", Effect: effect, Count: 3})
 			pass(t, 20*time.Second)
@@ -143,10 +143,10 @@ func TestFetchesAreCountedByTheirResult(t *testing.T) {
 				t.Errorf("3 calls with the effect %s are counted %v times as %s", effect, n, result)
 			}
 		}
-		if n := r.metric("rootwatch_fetches_total", FetchOK); n < 30 {
+		if n := r.metric("rootwatch_fetches_total", metrics.FetchOK); n < 30 {
 			t.Errorf("%v good fetches in a minute", n)
 		}
-		if complaints := r.logs.lines("level=WARN", "fetching records failed"); len(complaints) == 0 || len(complaints) > 6 {
+		if complaints := r.logs.Lines("level=WARN", "fetching records failed"); len(complaints) == 0 || len(complaints) > 6 {
 			t.Errorf("a shard complains at most once in ten seconds: %q", complaints)
 		}
 	})
@@ -172,15 +172,15 @@ func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLos
 		if got := second.records(); !slices.Equal(got, wanted) {
 			t.Errorf("read %q", got)
 		}
-		if n := second.metric("rootwatch_data_loss_total", LossExpiredCheckpoint); n != 1 {
+		if n := second.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint); n != 1 {
 			t.Errorf("rootwatch_data_loss_total is %v", n)
 		}
-		gap := second.logs.lines("level=ERROR", "older than the stream's retention", shardID(0), "checkpoint="+stopped.checkpoint, "gap_from="+stopped.checkedAt, "gap_to=")
-		if len(gap) != 1 || stopped.checkedAt == "" {
-			t.Errorf("the gap is named: %q", second.logs.lines("level=ERROR"))
+		gap := second.logs.Lines("level=ERROR", "older than the stream's retention", shardID(0), "checkpoint="+stopped.Checkpoint, "gap_from="+stopped.CheckedAt, "gap_to=")
+		if len(gap) != 1 || stopped.CheckedAt == "" {
+			t.Errorf("the gap is named: %q", second.logs.Lines("level=ERROR"))
 		}
 		second.endWell()
-		if l := c.Leases()[shardID(0)]; l.checkpoint <= stopped.checkpoint {
+		if l := c.Leases()[shardID(0)]; l.Checkpoint <= stopped.Checkpoint {
 			t.Errorf("the checkpoint is still %+v", l)
 		}
 	})
@@ -190,16 +190,12 @@ func TestACheckpointThatIsNoSequenceNumberOfTheStreamGoesOnAtTheOldestRecord(t *
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		c.EnsureTable()
-		c.table("test", time.Minute).acquire(t.Context(), &shard{id: shardID(0)}, nil, false) //nolint:errcheck // checked by what follows
-		c.Set(shardID(0), attrCheckpoint, "no number at all")
-		if err := c.table("test", time.Minute).release(t.Context(), shardID(0), 1); err != nil {
-			t.Fatal(err)
-		}
+		c.PutItem(dynamo.Item{"ShardID": dynamo.String(shardID(0)), "Checkpoint": dynamo.String("no number at all"), "LeaseEpoch": dynamo.Number(1), "LeaseCounter": dynamo.Number(2)})
 		r := c.start("worker", setup{config: trimHorizon})
 		c.Put(10)
 		c.readAll(time.Minute, r)
 		c.once(r)
-		if n := r.metric("rootwatch_data_loss_total", LossExpiredCheckpoint); n != 1 {
+		if n := r.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint); n != 1 {
 			t.Errorf("rootwatch_data_loss_total is %v", n)
 		}
 	})
@@ -209,12 +205,12 @@ func TestACheckpointThatIsNoSequenceNumberOfTheStreamGoesOnAtTheOldestRecord(t *
 func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.OnCall(func(k *call) {
-			if k.action != "kinesis:GetRecords" {
+		c.OnCall(func(k *streamtest.Call) {
+			if k.Action != "kinesis:GetRecords" {
 				return
 			}
 			var answer map[string]json.RawMessage
-			if err := json.NewDecoder(k.response.Body).Decode(&answer); err != nil {
+			if err := json.NewDecoder(k.Response.Body).Decode(&answer); err != nil {
 				t.Error(err)
 			}
 			delete(answer, "MillisBehindLatest")
@@ -222,7 +218,7 @@ func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			k.say(200, string(b))
+			k.Say(200, string(b))
 		})
 		r := c.start("worker", setup{config: trimHorizon})
 		c.Put(10)
@@ -246,25 +242,8 @@ func TestReadingKeepsToTheRateOfAShard(t *testing.T) {
 		if took := time.Since(began); took < 19*time.Second || took > 22*time.Second {
 			t.Errorf("100 reads took %s", took)
 		}
-		if n := r.metric("rootwatch_fetches_total", FetchThrottled); n > 5 {
+		if n := r.metric("rootwatch_fetches_total", metrics.FetchThrottled); n > 5 {
 			t.Errorf("%v of 100 reads were refused", n)
 		}
 	})
-}
-
-// What the library may ask of its client: anything but polling is refused, not sent.
-func TestTheLibrarysClientAnswersPollingAlone(t *testing.T) {
-	client := newLibraryClient("us-east-1", &guard{leases: newCheckpointer("me")})
-	_, err := client.SubscribeToShard(t.Context(), &awskinesis.SubscribeToShardInput{ConsumerARN: aws.String("arn"), ShardId: aws.String("shard")})
-	if err == nil || !strings.Contains(err.Error(), "which polling does not need") {
-		t.Errorf("SubscribeToShard: %v", err)
-	}
-	for _, token := range []string{"", "shard", "shard/1", "/", "shard/1/2"} {
-		if _, err := client.GetRecords(t.Context(), &awskinesis.GetRecordsInput{ShardIterator: &token}); err == nil {
-			t.Errorf("GetRecords answers the iterator %q", token)
-		}
-	}
-	if _, err := client.GetShardIterator(t.Context(), &awskinesis.GetShardIteratorInput{ShardId: aws.String("shard"), ShardIteratorType: "TRIM_HORIZON"}); err == nil {
-		t.Error("GetShardIterator answers for a shard that is not held")
-	}
 }

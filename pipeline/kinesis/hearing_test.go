@@ -2,35 +2,33 @@ package kinesis
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/aws/smithy-go"
-
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/metrics"
+	"rootwatch/pipeline/kinesis/streamtest"
 )
 
 // denied answers a call as AWS does where a permission is missing.
-func denied(code string) func(*call) {
-	return func(k *call) { k.say(400, `{"__type":"`+code+`","message":"not authorized"}`) }
+func denied(code string) func(*streamtest.Call) {
+	return func(k *streamtest.Call) { k.Say(400, `{"__type":"`+code+`","message":"not authorized"}`) }
 }
 
 // A worker that lists shards and renews leases and cannot read must not keep shards from those that can.
 func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
-	for name, outage := range map[string]func(c *Cloud) (end func()){
-		"reads are cut": func(c *Cloud) func() {
+	for name, outage := range map[string]func(c *cloud) (end func()){
+		"reads are cut": func(c *cloud) func() {
 			return c.Inject(awstest.Fault{Operation: "GetRecords", AccessKeyID: "a", Effect: awstest.Drop}).Remove
 		},
-		"reads hang": func(c *Cloud) func() {
+		"reads hang": func(c *cloud) func() {
 			return c.Inject(awstest.Fault{Operation: "GetRecords", AccessKeyID: "a", Effect: awstest.Hang}).Remove
 		},
-		"the key refuses it": func(c *Cloud) func() {
-			c.OnCall(func(k *call) {
-				if k.action == "kinesis:GetRecords" && k.id == "a" {
+		"the key refuses it": func(c *cloud) func() {
+			c.OnCall(func(k *streamtest.Call) {
+				if k.Action == "kinesis:GetRecords" && k.ID == "a" {
 					denied("KMSAccessDeniedException")(k)
 				}
 			})
@@ -48,7 +46,7 @@ func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 				if held := len(b.holds()); held != 4 {
 					t.Errorf("%d shards are held by the worker that can read", held)
 				}
-				said := a.logs.lines("level=ERROR", "Kinesis does not answer with records", "stream="+testStream, "region=us-east-1")
+				said := a.logs.Lines("level=ERROR", "Kinesis does not answer with records", "stream="+testStream, "region=us-east-1")
 				if len(said) != 1 || a.Ready() == nil || !strings.Contains(a.Ready().Error(), "no records from Kinesis") {
 					t.Errorf("it is not said: %q, ready %v", said, a.Ready())
 				}
@@ -100,7 +98,7 @@ func TestAStuckPipelineIsNoSilenceOfKinesis(t *testing.T) {
 		r.holding(2)
 		c.Put(20)
 		pass(t, 2*time.Minute)
-		if n := r.metric("rootwatch_lease_changes_total", LeaseAcquired); n != 2 || len(r.holds()) != 2 {
+		if n := r.metric("rootwatch_lease_changes_total", metrics.LeaseAcquired); n != 2 || len(r.holds()) != 2 {
 			t.Errorf("%v leases were taken, %v are held", n, r.holds())
 		}
 	})
@@ -117,8 +115,8 @@ func TestAMissingPermissionToReadEndsTheStartWithAWordAboutIt(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCloud(t, 2, awstest.Options{})
-				c.OnCall(func(k *call) {
-					if k.action == test.action && k.id == "worker" {
+				c.OnCall(func(k *streamtest.Call) {
+					if k.Action == test.action && k.ID == "worker" {
 						denied(test.code)(k)
 					}
 				})
@@ -140,76 +138,21 @@ func TestAMissingPermissionToReadEndsTheStartWithAWordAboutIt(t *testing.T) {
 	}
 }
 
-func TestSilenceIsTheTimeSinceTheOldestCallInVain(t *testing.T) {
-	ctx, cancelled := t.Context(), func() context.Context { c, end := context.WithCancel(t.Context()); end(); return c }()
-	failure, throttled := errors.New("reset"), error(&smithy.GenericAPIError{Code: "ProvisionedThroughputExceededException"})
-	synctest.Test(t, func(t *testing.T) {
-		var h hearing
-		check := func(what string, want time.Duration) {
-			t.Helper()
-			if got, _ := h.silence(); got != want {
-				t.Errorf("%s: silent for %s, want %s", what, got, want)
-			}
-		}
-		answer := func(ctx context.Context, err error) { h.listen(ctx, func() error { return err }) } //nolint:errcheck // it is err
-		after := func(d time.Duration, ctx context.Context, err error) {                              // a call that lasts
-			go h.listen(ctx, func() error { time.Sleep(d); return err }) //nolint:errcheck // it is err
-			synctest.Wait()
-		}
-		check("nothing asked", 0)
-		after(3*time.Second, ctx, nil)
-		after(5*time.Second, cancelled, context.Canceled)
-		time.Sleep(2 * time.Second)
-		check("two calls under way", 2*time.Second)
-		time.Sleep(2 * time.Second)
-		check("one of two answered a second ago", time.Second)
-		time.Sleep(2 * time.Second)
-		check("the other was called off", 0)
-		answer(ctx, throttled)
-		time.Sleep(time.Second)
-		check("refused for its rate", 0)
-		answer(ctx, failure)
-		time.Sleep(4 * time.Second)
-		check("failed", 4*time.Second)
-		answer(ctx, throttled)
-		answer(cancelled, context.Canceled)
-		answer(ctx, errIterator)
-		check("what shows no records changes nothing", 4*time.Second)
-		if _, err := h.silence(); !errors.Is(err, failure) {
-			t.Errorf("the reason is %v", err)
-		}
-		answer(ctx, nil)
-		check("answered", 0)
-		answer(ctx, failure)
-		time.Sleep(asksOn + time.Second)
-		check("nobody asks any more", 0)
-		answer(ctx, failure)
-		h.forget()
-		check("forgotten", 0)
-		func() {
-			defer func() { recover() }() //nolint:errcheck // it is the test's own
-			h.listen(ctx, func() error { panic("in a call") })
-		}()
-		time.Sleep(time.Second)
-		check("a panic is no answer, and is over", time.Second)
-	})
-}
-
 // Small reads succeed and full ones fail: a probe says nothing then, and the others must get the shards all the same.
 func TestAWorkerWhoseFullReadsFailLeavesItsShardsToOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 4, awstest.Options{})
 		a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
-		c.OnCall(func(k *call) {
-			if k.action == "kinesis:GetRecords" && k.id == "a" && !strings.Contains(string(k.request), `"Limit":1,`) {
-				k.say(500, `{"__type":"InternalFailure","message":"too long"}`)
+		c.OnCall(func(k *streamtest.Call) {
+			if k.Action == "kinesis:GetRecords" && k.ID == "a" && !strings.Contains(string(k.Request), `"Limit":1,`) {
+				k.Say(500, `{"__type":"InternalFailure","message":"too long"}`)
 			}
 		})
 		c.Put(40)
 		c.readAll(90*time.Second, a, b)
 		pass(t, 10*time.Minute)
-		acquired := a.metric("rootwatch_lease_changes_total", LeaseAcquired) + a.metric("rootwatch_lease_changes_total", LeaseStolen)
+		acquired := a.metric("rootwatch_lease_changes_total", metrics.LeaseAcquired) + a.metric("rootwatch_lease_changes_total", metrics.LeaseStolen)
 		if acquired > 30 {
 			t.Errorf("%v leases were taken in ten minutes by the worker that cannot read them", acquired)
 		}
@@ -222,9 +165,9 @@ func TestAWorkerWhoseFullReadsFailLeavesItsShardsToOthers(t *testing.T) {
 
 // Of two workers one goes while the shards cannot be listed: those that are known must be taken all the same.
 func TestLeasesAreTakenWhileTheShardsCannotBeListed(t *testing.T) {
-	for name, goes := range map[string]func(c *Cloud, a *reader){
-		"killed":  func(c *Cloud, _ *reader) { c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop}) },
-		"stopped": func(_ *Cloud, a *reader) { a.endWell() },
+	for name, goes := range map[string]func(c *cloud, a *reader){
+		"killed":  func(c *cloud, _ *reader) { c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop}) },
+		"stopped": func(_ *cloud, a *reader) { a.endWell() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -241,7 +184,7 @@ func TestLeasesAreTakenWhileTheShardsCannotBeListed(t *testing.T) {
 					t.Errorf("taking over took %s", took)
 				}
 				until(t, 10*time.Second, "it is said", func() bool {
-					return len(b.logs.lines("level=ERROR", "the shards cannot be listed")) > 0 && b.Ready() != nil
+					return len(b.logs.Lines("level=ERROR", "the shards cannot be listed")) > 0 && b.Ready() != nil
 				})
 				pass(t, 2*time.Minute) // longer than what a lease of an unknown shard lives
 				if got := len(c.Leases()); got != 4 {

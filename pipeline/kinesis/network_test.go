@@ -1,33 +1,14 @@
 package kinesis
 
 import (
-	"net/http"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
-
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/fetch"
+	"rootwatch/pipeline/kinesis/lease"
 )
-
-// newNetwork is a Cloud behind a real port, with real time: leases are short here.
-func newNetwork(t *testing.T, shards int) *Cloud {
-	t.Helper()
-	server := awstest.NewServer(awstest.Options{Seed: 1})
-	t.Cleanup(server.Close)
-	c := &Cloud{t: t, Service: server.Service, dial: func(id string) (*awskinesis.Client, *dynamodb.Client) {
-		cfg := server.AWSConfig(id)
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		t.Cleanup(transport.CloseIdleConnections)
-		cfg.HTTPClient = &http.Client{Transport: transport}
-		return awskinesis.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
-	}}
-	c.kinesis, c.dynamo = c.Clients("test")
-	c.CreateStream(shards)
-	return c
-}
 
 func short(cfg *Config) {
 	trimHorizon(cfg)
@@ -38,8 +19,8 @@ func short(cfg *Config) {
 // fail all the while. Nothing is lost, and the stop is quick.
 func TestOverTheNetworkNothingIsLost(t *testing.T) {
 	t.Parallel()
-	c := newNetwork(t, 6)
-	impatient := setup{config: short, worker: func(w *Worker) { w.guard.callTimeout = time.Second }}
+	c := networkOf(t, 6)
+	impatient := setup{config: short, tune: func(_ *lease.Config, f *fetch.Config) { f.CallTimeout = time.Second }}
 	first, second, third := c.start("first", impatient), c.start("second", impatient), c.start("third", impatient)
 	for _, f := range []awstest.Fault{
 		{Effect: awstest.Fail, Probability: 0.03}, {Effect: awstest.FailAfter, Probability: 0.03}, {Effect: awstest.Drop, Probability: 0.03},
@@ -77,7 +58,7 @@ func TestOverTheNetworkNothingIsLost(t *testing.T) {
 
 func TestOverTheNetworkAQuietHandoffDoublesNothing(t *testing.T) {
 	t.Parallel()
-	c := newNetwork(t, 4)
+	c := networkOf(t, 4)
 	calm := setup{config: func(cfg *Config) { short(cfg); cfg.LeaseDuration = 8 * time.Second }}
 	first := c.start("first", calm)
 	c.Put(200)

@@ -13,6 +13,7 @@ import (
 
 	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
 // hold is a pipeline that finishes batches only when it is told to.
@@ -60,14 +61,14 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
 		c.Put(10)
 		c.readAll(time.Minute, r)
-		until(t, time.Minute, "the first ten are checkpointed", func() bool { return c.Leases()[shardID(0)].checkpoint != "" })
-		checkpoint := c.Leases()[shardID(0)].checkpoint
+		until(t, time.Minute, "the first ten are checkpointed", func() bool { return c.Leases()[shardID(0)].Checkpoint != "" })
+		checkpoint := c.Leases()[shardID(0)].Checkpoint
 		h.set(true)
 		c.Put(10)
 		c.readAll(time.Minute, r)
 
 		stolen := c.Item(shardID(0))
-		stolen[attrOwner], stolen[attrEpoch], stolen[attrCounter] = dynamo.String("thief"), dynamo.Number(100), dynamo.Number(100)
+		stolen["AssignedTo"], stolen["LeaseEpoch"], stolen["LeaseCounter"] = dynamo.String("thief"), dynamo.Number(100), dynamo.Number(100)
 		c.PutItem(stolen)
 		until(t, 20*time.Second, "the worker has noticed it", func() bool { return len(r.holds()) == 0 })
 		for _, ctx := range h.ends {
@@ -75,7 +76,7 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 				t.Error("a submit of the lost tenure would still be taken")
 			}
 		}
-		if n := r.metric("rootwatch_lease_changes_total", LeaseLost); n != 1 {
+		if n := r.metric("rootwatch_lease_changes_total", metrics.LeaseLost); n != 1 {
 			t.Errorf("%v leases are counted as lost", n)
 		}
 		until(t, time.Second, "rootwatch_leases_held is 0", func() bool { return r.metric("rootwatch_leases_held", "") == 0 })
@@ -87,7 +88,7 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 		h.finish() // too late
 		c.Put(10)
 		pass(t, 10*time.Second)
-		if l := c.Leases()[shardID(0)]; l.owner != "thief" || l.epoch != 100 || l.counter != 100 || l.checkpoint != checkpoint {
+		if l := c.Leases()[shardID(0)]; l.Owner != "thief" || l.Epoch != 100 || l.Counter != 100 || l.Checkpoint != checkpoint {
 			t.Errorf("the former owner has written the lease: %+v", l)
 		}
 		if n := len(r.records()); n != 20 {
@@ -96,7 +97,7 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 
 		h.set(false) // the thief does nothing, and its lease expires
 		c.readAll(time.Minute, r)
-		until(t, time.Minute, "all is checkpointed", func() bool { return c.Leases()[shardID(0)].checkpoint > checkpoint })
+		until(t, time.Minute, "all is checkpointed", func() bool { return c.Leases()[shardID(0)].Checkpoint > checkpoint })
 		counts := count(r)
 		for i, s := range c.Everything() {
 			want := 1
@@ -107,8 +108,8 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 				t.Errorf("%s was read %d times, want %d", s, counts[s], want)
 			}
 		}
-		if l := c.Leases()[shardID(0)]; l.epoch != 101 {
-			t.Errorf("the next tenure has the epoch %d, want 101", l.epoch)
+		if l := c.Leases()[shardID(0)]; l.Epoch != 101 {
+			t.Errorf("the next tenure has the epoch %d, want 101", l.Epoch)
 		}
 	})
 }
@@ -148,7 +149,7 @@ func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t
 				if held := a.holds(); len(held) > 0 {
 					t.Errorf("%v are still held without a renewal", held)
 				}
-				if lost := a.logs.lines("level=ERROR", "lease lost", "three quarters"); len(lost) < 2 {
+				if lost := a.logs.Lines("level=ERROR", "lease lost", "three quarters"); len(lost) < 2 {
 					t.Errorf("the losses are said so: %q", lost)
 				}
 				if a.metric("rootwatch_lease_table_failures_total", "") == 0 {
@@ -181,18 +182,18 @@ func TestATableMadeAnewKeepsTheFirstStart(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{})
 		r.holding(2)
-		first := dynamo.Text(c.Item(startKey), attrFirstStart)
+		first := dynamo.Text(c.Item("rootwatch/start"), "FirstStart")
 		pass(t, time.Minute)
 		c.Inject(awstest.Fault{Service: "kinesis", Operation: "GetRecords", Effect: awstest.Fail})
 		c.Put(20)
 		pass(t, 10*time.Second)
-		if _, err := c.dynamo.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(testApp)}); err != nil {
+		if _, err := c.DynamoDB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(testApp)}); err != nil {
 			t.Fatal(err)
 		}
 		pass(t, 30*time.Second)
 		c.ClearFaults()
 		c.readAll(time.Minute, r)
-		if got := dynamo.Text(c.Item(startKey), attrFirstStart); got != first {
+		if got := dynamo.Text(c.Item("rootwatch/start"), "FirstStart"); got != first {
 			t.Errorf("the first start has become %s, it was %s", got, first)
 		}
 	})
@@ -207,7 +208,7 @@ func TestAWorkerWithoutItsTableIsNotReadyAndSaysSo(t *testing.T) {
 		outage := c.Inject(awstest.Fault{Service: "dynamodb", Effect: awstest.Drop})
 		until(t, time.Minute, "it is not", func() bool { return r.Ready() != nil })
 		pass(t, time.Minute)
-		if len(r.logs.lines("level=ERROR", "the lease table cannot be read")) == 0 {
+		if len(r.logs.Lines("level=ERROR", "the lease table cannot be read")) == 0 {
 			t.Error("nothing is logged about the table")
 		}
 		if held := r.holds(); len(held) > 0 {
@@ -267,13 +268,13 @@ func TestAShortOutageOfTheTableChangesNothing(t *testing.T) {
 					pass(t, 15*time.Second)
 				}
 				c.readAll(time.Minute, r)
-				if n := r.metric("rootwatch_lease_changes_total", LeaseLost); n != 0 {
+				if n := r.metric("rootwatch_lease_changes_total", metrics.LeaseLost); n != 0 {
 					t.Errorf("%v leases were lost", n)
 				}
 				r.endWell()
 				c.once(r)
 				for id, l := range c.Leases() {
-					if l.owner != "" || l.checkpoint == "" {
+					if l.Owner != "" || l.Checkpoint == "" {
 						t.Errorf("the lease of %s is left as %+v", id, l)
 					}
 				}
@@ -296,7 +297,7 @@ func TestAWorkerThatIsCutOffFromKinesisLeavesItsShardsToOthers(t *testing.T) {
 				if held := len(b.holds()); held != 4 {
 					t.Errorf("%d shards are held by the worker that can read", held)
 				}
-				if len(a.logs.lines("level=ERROR", "Kinesis does not answer")) == 0 || a.Ready() == nil {
+				if len(a.logs.Lines("level=ERROR", "Kinesis does not answer")) == 0 || a.Ready() == nil {
 					t.Errorf("it is not said: ready %v", a.Ready())
 				}
 				cut.Remove()
@@ -361,11 +362,11 @@ func TestATableThatIsDeletedIsMadeAnewAndTheWorkersRecover(t *testing.T) {
 		until(t, time.Minute, "the shards are shared", shared)
 		c.Put(100)
 		c.readAll(time.Minute, a, b)
-		if _, err := c.dynamo.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(testApp)}); err != nil {
+		if _, err := c.DynamoDB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(testApp)}); err != nil {
 			t.Fatal(err)
 		}
 		pass(t, 30*time.Second)
-		if len(a.logs.lines("level=ERROR", "the lease table is gone"))+len(b.logs.lines("level=ERROR", "the lease table is gone")) == 0 {
+		if len(a.logs.Lines("level=ERROR", "the lease table is gone"))+len(b.logs.Lines("level=ERROR", "the lease table is gone")) == 0 {
 			t.Error("nothing is logged about the table")
 		}
 		c.Put(100)
@@ -374,7 +375,7 @@ func TestATableThatIsDeletedIsMadeAnewAndTheWorkersRecover(t *testing.T) {
 		until(t, time.Minute, "all shards have checkpoints again", func() bool {
 			leases := c.Leases()
 			for _, l := range leases {
-				if l.checkpoint == "" {
+				if l.Checkpoint == "" {
 					return false
 				}
 			}

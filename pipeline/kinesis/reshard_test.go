@@ -3,7 +3,6 @@ package kinesis
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +13,8 @@ import (
 
 	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/lease"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
 // common-shard-consumer.go:115 waits for the parent of a leased child without a look at the stop: with the parent
@@ -45,7 +46,7 @@ func TestTheBareLibraryHangsOnAParentThatIsUnfinishedElsewhere(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		c.Split(shardID(0))
 		c.EnsureTable()
-		c.PutItem(dynamo.Item{attrShardID: dynamo.String(shardID(0)), attrOwner: dynamo.String("owner"), attrTimeout: dynamo.String("2100-01-01T00:00:00Z"), attrCheckpoint: dynamo.String("10")})
+		c.PutItem(dynamo.Item{"ShardID": dynamo.String(shardID(0)), "AssignedTo": dynamo.String("owner"), "LeaseTimeout": dynamo.String("2100-01-01T00:00:00Z"), "Checkpoint": dynamo.String("10")})
 		b := c.startBare("worker", func(cfg *config.KinesisClientLibConfiguration) { cfg.ShardSyncIntervalMillis = 1000 })
 		until(t, time.Minute, "the children are leased", func() bool { return len(c.Leases()) == 3 })
 		asked, ended := time.Now(), make(chan struct{})
@@ -56,7 +57,7 @@ func TestTheBareLibraryHangsOnAParentThatIsUnfinishedElsewhere(t *testing.T) {
 			t.Errorf("Shutdown took %s: the parent gate is not needed for it any more", time.Since(asked))
 		default:
 		}
-		c.Set(shardID(0), attrCheckpoint, ShardEnd)
+		c.Set(shardID(0), "Checkpoint", lease.ShardEnd)
 		<-ended
 	})
 }
@@ -84,7 +85,7 @@ func TestAChildStartsOnlyAfterBothParentsOfAMerge(t *testing.T) {
 				if got := r.recordsOf(child); len(got) > 0 {
 					t.Errorf("%d records of the child were read before %s was finished", len(got), slow)
 				}
-				if l := c.Leases()[slow]; l.checkpoint != "" {
+				if l := c.Leases()[slow]; l.Checkpoint != "" {
 					t.Errorf("the lease of the unfinished parent is %+v", l)
 				}
 				close(open)
@@ -126,9 +127,7 @@ func TestAMissingRowOfAParentThatStillExistsClosesTheGate(t *testing.T) {
 		c.Split(shardID(0))
 		r.holding(2)
 		r.endWell()
-		if err := c.table("test", time.Minute).remove(t.Context(), c.Leases()[shardID(0)]); err != nil {
-			t.Fatal(err)
-		}
+		c.DeleteItem(shardID(0))
 		stuck := c.start("second", setup{config: trimHorizon, submit: takeOnly})
 		pass(t, time.Minute)
 		if held := stuck.holds(); !slices.Equal(held, []string{shardID(0)}) {
@@ -164,28 +163,15 @@ func TestTheEndOfAShardIsWrittenAgainUntilItIsThere(t *testing.T) {
 				r.holding(2)
 				until(t, time.Minute, "the parent's lease is closed", func() bool {
 					l := c.Leases()[shardID(0)]
-					return l.checkpoint == ShardEnd && l.owner == ""
+					return l.Checkpoint == lease.ShardEnd && l.Owner == ""
 				})
-				if lost := r.logs.lines("level=ERROR"); len(lost) > 0 {
+				if lost := r.logs.Lines("level=ERROR"); len(lost) > 0 {
 					t.Errorf("a late answer was taken for a loss: %q", lost)
 				}
 				r.endWell()
 				c.once(r)
 			})
 		})
-	}
-}
-
-// The library's memory of a shard must not decide anything either: FetchCheckpoint puts the table's truth back.
-func TestFetchCheckpointForgetsWhatTheLibraryHasOnlyRemembered(t *testing.T) {
-	leases := newCheckpointer("me")
-	leases.finished = func(id string) bool { return id == "finished" }
-	for id, want := range map[string]string{"finished": ShardEnd, "open": ""} {
-		s := status(id)
-		s.SetCheckpoint("remembered")
-		if err := leases.FetchCheckpoint(s); (err == nil) != (want != "") || s.GetCheckpoint() != want {
-			t.Errorf("%s: checkpoint %q, %v", id, s.GetCheckpoint(), err)
-		}
 	}
 }
 
@@ -198,7 +184,7 @@ func TestFinishedShardsAreClosedAndReadNoMore(t *testing.T) {
 		child := c.Merge(shardID(0), shardID(1))
 		until(t, 3*time.Second, "only the child is held, soon", func() bool { return slices.Equal(r.holds(), []string{child}) })
 		for _, id := range []string{shardID(0), shardID(1)} {
-			if l := c.Leases()[id]; l.checkpoint != ShardEnd || l.owner != "" {
+			if l := c.Leases()[id]; l.Checkpoint != lease.ShardEnd || l.Owner != "" {
 				t.Errorf("the lease of %s is %+v", id, l)
 			}
 		}
@@ -296,8 +282,8 @@ func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 				if n := len(r.recordsOf(children[0])) + len(r.recordsOf(children[1])); n != 10 {
 					t.Errorf("%d records of the children were read, want 10", n)
 				}
-				losses := r.metric("rootwatch_data_loss_total", LossShardDeleted)
-				errors := r.logs.lines("level=ERROR", "deleted before it was read to its end", shardID(0))
+				losses := r.metric("rootwatch_data_loss_total", metrics.LossShardDeleted)
+				errors := r.logs.Lines("level=ERROR", "deleted before it was read to its end", shardID(0))
 				if want := map[bool]int{true: 1}[test.lost]; losses != float64(want) || len(errors) != want {
 					t.Errorf("data loss is counted as %v and logged as %q", losses, errors)
 				}
@@ -318,7 +304,7 @@ func TestAStreamMadeAnewIsReadFromItsStart(t *testing.T) {
 		c.readAll(time.Minute, first)
 		first.holding(2)
 		first.endWell()
-		if _, err := c.kinesis.DeleteStream(t.Context(), &awskinesis.DeleteStreamInput{StreamName: aws.String(testStream)}); err != nil {
+		if _, err := c.Kinesis.DeleteStream(t.Context(), &awskinesis.DeleteStreamInput{StreamName: aws.String(testStream)}); err != nil {
 			t.Fatal(err)
 		}
 		pass(t, time.Minute)
@@ -328,15 +314,15 @@ func TestAStreamMadeAnewIsReadFromItsStart(t *testing.T) {
 		c.readAll(time.Minute, first, second)
 		second.holding(3)
 		c.once(first, second)
-		if warned := second.logs.lines("level=WARN", "deleted stream"); len(warned) != 3 {
+		if warned := second.logs.Lines("level=WARN", "deleted stream"); len(warned) != 3 {
 			t.Errorf("three leases of the old stream were replaced, and it was said so: %q", warned)
 		}
-		if n := second.metric("rootwatch_data_loss_total", LossExpiredCheckpoint); n != 0 {
+		if n := second.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint); n != 0 {
 			t.Errorf("data loss is counted %v times", n)
 		}
 		for id, l := range c.Leases() {
-			if start := *c.Shard(id).SequenceNumberRange.StartingSequenceNumber; l.shardStart != start {
-				t.Errorf("the lease of %s is of the shard that starts with %s, not %s", id, l.shardStart, start)
+			if start := *c.Shard(id).SequenceNumberRange.StartingSequenceNumber; l.ShardStart != start {
+				t.Errorf("the lease of %s is of the shard that starts with %s, not %s", id, l.ShardStart, start)
 			}
 		}
 	})
@@ -349,7 +335,7 @@ func TestAStreamMadeAnewUnderARunningWorkerIsReadFromItsStart(t *testing.T) {
 		c.Put(10)
 		c.readAll(time.Minute, r)
 		pass(t, 5*time.Second)
-		if _, err := c.kinesis.DeleteStream(t.Context(), &awskinesis.DeleteStreamInput{StreamName: aws.String(testStream)}); err != nil {
+		if _, err := c.Kinesis.DeleteStream(t.Context(), &awskinesis.DeleteStreamInput{StreamName: aws.String(testStream)}); err != nil {
 			t.Fatal(err)
 		}
 		pass(t, time.Minute)
@@ -358,7 +344,7 @@ func TestAStreamMadeAnewUnderARunningWorkerIsReadFromItsStart(t *testing.T) {
 		c.readAll(2*time.Minute, r)
 		until(t, 2*time.Minute, "all leases are of the new stream", func() bool {
 			for id, l := range c.Leases() {
-				if l.shardStart != *c.Shard(id).SequenceNumberRange.StartingSequenceNumber {
+				if l.ShardStart != *c.Shard(id).SequenceNumberRange.StartingSequenceNumber {
 					return false
 				}
 			}
@@ -372,39 +358,3 @@ func trimHorizon(cfg *Config) { cfg.Start.TrimHorizon = true }
 
 // takeOnly is a pipeline that takes every batch and finishes none.
 func takeOnly(context.Context, *reader, *batch) error { return nil }
-
-func TestParentGate(t *testing.T) {
-	shards := map[string]*shard{}
-	for _, s := range []*shard{
-		{id: "a"}, {id: "b"},
-		{id: "child of a", parents: []string{"a"}},
-		{id: "child of a and b", parents: []string{"a", "b"}},
-		{id: "child of b and one long gone", parents: []string{"gone", "b"}},
-		{id: "child of two long gone", parents: []string{"gone", "gone, too"}},
-	} {
-		shards[s.id] = s
-	}
-	done, half := &row{checkpoint: ShardEnd}, &row{checkpoint: "10"}
-	for name, test := range map[string]struct {
-		leases map[string]*row
-		want   string
-	}{
-		"nothing read":          {nil, "a, b, child of two long gone"},
-		"one half read":         {map[string]*row{"a": half}, "a, b, child of two long gone"},
-		"one finished":          {map[string]*row{"a": done, "b": half}, "a, b, child of a, child of two long gone"},
-		"the other finished":    {map[string]*row{"b": done}, "a, b, child of b and one long gone, child of two long gone"},
-		"both finished":         {map[string]*row{"a": done, "b": done}, "a, b, child of a, child of a and b, child of b and one long gone, child of two long gone"},
-		"a row of one long ago": {map[string]*row{"gone": half}, "a, b, child of two long gone"},
-	} {
-		var may []string
-		for id, s := range shards {
-			if mayStart(s, shards, test.leases) {
-				may = append(may, id)
-			}
-		}
-		slices.Sort(may)
-		if got := strings.Join(may, ", "); got != test.want {
-			t.Errorf("%s: %s may start, want %s", name, got, test.want)
-		}
-	}
-}

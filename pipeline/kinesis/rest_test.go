@@ -9,6 +9,7 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
 // worker.go:276 sleeps before anything and takes one lease a pass: of 64 shards one a minute, by default.
@@ -56,7 +57,7 @@ func TestAtRestTheTableIsScannedOnceAQuarterOfALease(t *testing.T) {
 		c := newCloud(t, shards, awstest.Options{})
 		r := c.start("worker", setup{config: func(cfg *Config) { cfg.PollInterval = 20 * time.Second }})
 		r.holding(shards)
-		until(t, time.Minute, "all shards are read", func() bool { return r.metric("rootwatch_fetches_total", FetchOK) >= shards })
+		until(t, time.Minute, "all shards are read", func() bool { return r.metric("rootwatch_fetches_total", metrics.FetchOK) >= shards })
 		pass(t, quarter)
 		c.ResetCalls()
 		pass(t, quarters*quarter)

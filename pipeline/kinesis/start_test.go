@@ -11,6 +11,7 @@ import (
 
 	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/streamtest"
 )
 
 // The library begins at LATEST wherever there is no checkpoint (config.go:61, common-shard-consumer.go:94): in a shard
@@ -70,9 +71,9 @@ func TestStartAtTheTrimHorizonReadsAll(t *testing.T) {
 		c := newCloud(t, 3, awstest.Options{})
 		c.Put(50)
 		pass(t, time.Hour)
-		c.OnCall(func(k *call) {
-			if k.action == "kinesis:GetShardIterator" && !strings.Contains(string(k.request), `"ShardIteratorType":"TRIM_HORIZON"`) {
-				t.Errorf("an iterator is asked for with %s", k.request)
+		c.OnCall(func(k *streamtest.Call) {
+			if k.Action == "kinesis:GetShardIterator" && !strings.Contains(string(k.Request), `"ShardIteratorType":"TRIM_HORIZON"`) {
+				t.Errorf("an iterator is asked for with %s", k.Request)
 			}
 		})
 		r := c.start("worker", setup{config: trimHorizon})
@@ -105,17 +106,17 @@ func TestTheFirstStartIsKinesisTimeAndKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		kinesisTime := time.Now().Add(-10 * time.Minute).UTC().Truncate(time.Second)
-		c.OnCall(func(k *call) { k.response.Header.Set("Date", kinesisTime.Format(http.TimeFormat)) })
+		c.OnCall(func(k *streamtest.Call) { k.Response.Header.Set("Date", kinesisTime.Format(http.TimeFormat)) })
 		c.start("first", setup{}).holding(1)
 		want := kinesisTime.Format(time.RFC3339Nano)
-		if got := dynamo.Text(c.Item(startKey), attrFirstStart); got != want {
+		if got := dynamo.Text(c.Item("rootwatch/start"), "FirstStart"); got != want {
 			t.Errorf("the first start is noted as %s, want %s", got, want)
 		}
 		c.OnCall(nil)
 		pass(t, 30*time.Second)
 		second := c.start("second", setup{})
 		until(t, time.Minute, "the second worker is at work", func() bool { return second.Ready() == nil })
-		if got := dynamo.Text(c.Item(startKey), attrFirstStart); got != want {
+		if got := dynamo.Text(c.Item("rootwatch/start"), "FirstStart"); got != want {
 			t.Errorf("the first start has become %s, want %s", got, want)
 		}
 	})

@@ -54,7 +54,7 @@ func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 				}
 				c.ClearFaults()
 				for id, l := range c.Leases() {
-					if l.owner != "" {
+					if l.Owner != "" {
 						t.Errorf("the lease of %s is not released: %+v", id, l)
 					}
 				}
@@ -122,7 +122,7 @@ func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *test
 					t.Errorf("Run ended with %v", err)
 				}
 				for id, l := range c.Leases() {
-					if l.owner != "" || l.checkpoint != before[id].checkpoint {
+					if l.Owner != "" || l.Checkpoint != before[id].Checkpoint {
 						t.Errorf("the lease of %s is left as %+v, it was %+v", id, l, before[id])
 					}
 				}
@@ -174,7 +174,7 @@ func TestStopWithoutTheTableEndsInTime(t *testing.T) {
 				if took > 10*time.Second || err != nil {
 					t.Errorf("the stop took %s: %v", took, err)
 				}
-				if said := r.logs.lines("level=WARN", "could not be released"); len(said) != 3 {
+				if said := r.logs.Lines("level=WARN", "could not be released"); len(said) != 3 {
 					t.Errorf("three leases could not be released, and it was said so: %q", said)
 				}
 			})
@@ -216,7 +216,7 @@ func TestARefusedBatchGivesTheLeaseUp(t *testing.T) {
 		until(t, time.Minute, "the shards are shared", func() bool { return even(2, a, b) })
 		c.Put(100)
 		until(t, 2*time.Minute, "the other worker reads all", func() bool { return len(b.records()) == 100 })
-		if len(a.logs.lines("level=ERROR", "takes no more batches")) == 0 {
+		if len(a.logs.Lines("level=ERROR", "takes no more batches")) == 0 {
 			t.Error("nothing is logged about it")
 		}
 		if n := a.metric("rootwatch_fetch_memory_bytes", ""); n != 0 {
