@@ -13,32 +13,39 @@ import (
 	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// sightings is a coordinator that only looks.
-func sightings(lease time.Duration) *Coordinator {
-	c := &Coordinator{seen: make(map[string]*sighting)}
-	c.table = &table{duration: lease}
-	return c
+// looker looks at leases every quarter of their duration.
+type looker struct {
+	observations
+	duration time.Duration
 }
+
+func newLooker(duration time.Duration) *looker { return &looker{make(observations), duration} }
+
+func (l *looker) quarter() time.Duration { return l.duration / 4 }
+
+func (l *looker) look(rows map[string]*row) { l.observe(rows, time.Now(), l.quarter()) }
+
+func (l *looker) unchanged(id string) time.Duration { return l.unchangedFor(id, time.Now()) }
 
 func TestALeaseExpiresWhenItHasNotMovedForItsWholeDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := sightings(20 * time.Second)
+		c := newLooker(20 * time.Second)
 		view := map[string]*row{"shard": {shardID: "shard", owner: "other", epoch: 1, counter: 1, hasCounter: true}}
-		c.sight(view, time.Now())
+		c.look(view)
 		for range 8 { // looks every quarter, and the lease moves
 			time.Sleep(5 * time.Second)
 			view["shard"].counter++
-			c.sight(view, time.Now())
-			if n := c.unmoved("shard"); n != 2500*time.Millisecond {
+			c.look(view)
+			if n := c.unchanged("shard"); n != 2500*time.Millisecond {
 				t.Fatalf("a lease that moved somewhere in the last 5s has stood still for %s", n)
 			}
 		}
 		for range 3 { // it stands still from here on
 			time.Sleep(5 * time.Second)
-			c.sight(view, time.Now())
+			c.look(view)
 		}
-		if n := c.unmoved("shard"); n != 17500*time.Millisecond {
-			t.Errorf("unmoved for %s", n)
+		if n := c.unchanged("shard"); n != 17500*time.Millisecond {
+			t.Errorf("unchanged for %s", n)
 		}
 		for name, change := range map[string]func(*row){
 			"a renewal by the bare library moves the timeout alone": func(l *row) { l.timeout = "later" },
@@ -47,21 +54,21 @@ func TestALeaseExpiresWhenItHasNotMovedForItsWholeDuration(t *testing.T) {
 			"a renewal":           func(l *row) { l.counter++ },
 			"a release and after": func(l *row) { l.owner, l.timeout, l.counter = "", "", l.counter+1 },
 		} {
-			c.sight(view, time.Now())
+			c.look(view)
 			change(view["shard"])
-			c.sight(view, time.Now())
-			if n := c.unmoved("shard"); n != 0 {
+			c.look(view)
+			if n := c.unchanged("shard"); n != 0 {
 				t.Errorf("%s counts as standing still for %s", name, n)
 			}
 			time.Sleep(5 * time.Second)
 		}
 		view["shard"].checkpoint, view["shard"].claim = "10", "third"
-		c.sight(view, time.Now())
-		if n := c.unmoved("shard"); n == 0 {
+		c.look(view)
+		if n := c.unchanged("shard"); n == 0 {
 			t.Error("a checkpoint or a claim counts as a renewal: neither says that the owner is well")
 		}
-		c.sight(map[string]*row{}, time.Now())
-		if n := c.unmoved("shard"); n != 0 {
+		c.look(map[string]*row{})
+		if n := c.unchanged("shard"); n != 0 {
 			t.Errorf("a lease that is gone has stood still for %s", n)
 		}
 	})
@@ -71,16 +78,16 @@ func TestALeaseExpiresWhenItHasNotMovedForItsWholeDuration(t *testing.T) {
 // moved in between for half as old as its absence.
 func TestAfterALongAbsenceALeaseThatMovedIsFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := sightings(20 * time.Second)
+		c := newLooker(20 * time.Second)
 		view := map[string]*row{"moved": {owner: "other", counter: 1}, "not moved": {owner: "dead", counter: 1}}
-		c.sight(view, time.Now())
+		c.look(view)
 		time.Sleep(10 * time.Minute)
 		view["moved"].counter = 100
-		c.sight(view, time.Now())
-		if n := c.unmoved("moved"); n > 2500*time.Millisecond {
+		c.look(view)
+		if n := c.unchanged("moved"); n > 2500*time.Millisecond {
 			t.Errorf("a lease that moved has stood still for %s", n)
 		}
-		if n := c.unmoved("not moved"); n != 10*time.Minute {
+		if n := c.unchanged("not moved"); n != 10*time.Minute {
 			t.Errorf("a lease that did not move has stood still for %s", n)
 		}
 	})
@@ -96,7 +103,7 @@ func TestTheFenceIsAheadOfExpiry(t *testing.T) {
 				h := newHeld(&Shard{ID: "shard"}, &row{}, StartAt{}, start, &table{duration: duration}, metrics.New(prometheus.NewPedanticRegistry(), time.Now), new(streamtest.Logs).Logger())
 				fenced := make(chan time.Time, 1)
 				context.AfterFunc(h.over, func() { fenced <- time.Now() })
-				c := sightings(duration)
+				c := newLooker(duration)
 				var counter atomic.Int64
 				var expired time.Time
 				go func() { // the last renewal: asked at 10s, written at once, heard of later
@@ -109,9 +116,9 @@ func TestTheFenceIsAheadOfExpiry(t *testing.T) {
 				time.Sleep(look)
 				for expired.IsZero() {
 					synctest.Wait()
-					c.sight(map[string]*row{"shard": {owner: "me", counter: counter.Load()}}, time.Now())
+					c.look(map[string]*row{"shard": {owner: "me", counter: counter.Load()}})
 					wait := c.quarter()
-					if left := duration - c.unmoved("shard"); left <= 0 {
+					if left := duration - c.unchanged("shard"); left <= 0 {
 						expired = time.Now()
 					} else {
 						wait = min(wait, left)

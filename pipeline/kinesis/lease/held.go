@@ -139,7 +139,6 @@ func newHeld(s *Shard, l *row, start StartAt, asked time.Time, t *table, m *metr
 	h.over, h.end = context.WithCancelCause(context.Background())
 	h.reading, h.stopReading = context.WithCancelCause(h.over)
 	h.fence = time.AfterFunc(h.fenceAfter-time.Since(asked), func() { h.lose("no renewal of it has succeeded for three quarters of its duration") })
-	m.Lag.Set(s.ID, 0)
 	return h
 }
 

@@ -189,7 +189,7 @@ func TestARenewalThatTheReleaseOvertakesIsNoLoss(t *testing.T) {
 		h := testHeld(t, c)
 		said := new(streamtest.Logs)
 		h.log = said.Logger()
-		heart := &Coordinator{seen: make(map[string]*sighting)}
+		heart := &Coordinator{}
 		heart.table, heart.metrics = h.table, h.metrics
 		c.Inject(awstest.Fault{AccessKeyID: "me", Operation: "UpdateItem", Effect: awstest.Slow, Delay: time.Second, Count: 1})
 		renewed := make(chan bool)

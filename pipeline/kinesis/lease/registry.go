@@ -25,10 +25,12 @@ func NewRegistry(ended func(*Held)) *Registry {
 	return &Registry{ended: ended, changed: make(chan struct{}, 1), held: make(map[string]*registered)}
 }
 
+// hold adds a held lease. Who sees its shard's lag finds it here too: /-/ready is not 200 before a lease is held.
 func (r *Registry) hold(h *Held) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held[h.shard.ID] = &registered{Held: h}
+	h.metrics.Lag.Set(h.shard.ID, 0)
 }
 
 // Get returns the held lease of a shard, nil if it is not held.
