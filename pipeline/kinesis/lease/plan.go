@@ -171,14 +171,15 @@ func (v *view) take(p *plan, c *census, dice *rand.Rand) {
 	}
 }
 
-// ask chooses leases of the workers that have at least two more than we, until none has.
+// ask chooses leases of the workers that have at least two more than we, until none has or we have our share: the rest of a
+// surplus is for the workers that have less.
 func (v *view) ask(p *plan, c *census, dice *rand.Rand) {
 	load, theirs := maps.Clone(c.load), slices.Clone(c.theirs)
 	load[v.me] += len(p.take)
 	dice.Shuffle(len(theirs), func(i, j int) { theirs[i], theirs[j] = theirs[j], theirs[i] })
 	owners := slices.Sorted(maps.Keys(load))
 	dice.Shuffle(len(owners), func(i, j int) { owners[i], owners[j] = owners[j], owners[i] })
-	for len(owners) > 0 {
+	for len(owners) > 0 && load[v.me] < c.share() {
 		most := 0
 		for i, w := range owners {
 			if load[w] > load[owners[most]] {
