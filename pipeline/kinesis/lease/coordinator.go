@@ -276,7 +276,7 @@ func (c *Coordinator) look(ctx context.Context) error {
 func (c *Coordinator) carryOut(ctx context.Context, p *plan) (took int) {
 	for _, e := range p.end {
 		if h := c.leases.Get(e.shardID); h != nil {
-			c.wind(h, e.why)
+			h.beginHandoff(e.why, c.cfg.Handoff)
 		}
 	}
 	c.cancelClaims(p.cancel)

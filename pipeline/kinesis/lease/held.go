@@ -10,10 +10,9 @@ import (
 	"time"
 
 	"rootwatch/pipeline/kinesis/metrics"
-	"rootwatch/pipeline/retry"
 )
 
-// Reasons for which a tenure takes no further records, as causes of its context.
+// Reasons for which a held lease takes no further records, as causes of its contexts.
 var (
 	ErrStop    = errors.New("the worker stops")
 	ErrLost    = errors.New("the lease is lost")
@@ -32,41 +31,99 @@ func IsEnd(err error) bool {
 	return slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
 }
 
-// Held is one holding of one lease, from its acquisition to its end. The library's consumer of the shard, its
-// record processor and the coordinator meet here.
-//
-// Two contexts end it: reading ends first (handoff, stop) and lets what is in flight be finished and
-// checkpointed; over ends everything at once (lease lost, deadline passed): nothing is checkpointed after it
-// but what was acknowledged before.
+// state is how far a held lease has come.
+type state int
+
+const (
+	reading   state = iota // records are taken
+	finishing              // none is taken any more; what is in flight is finished, while the lease is renewed
+	cut                    // what is in flight is not waited for, and does not count any more when it is finished
+	releasing              // the last checkpoint is written, the lease is being given back
+	released
+	lost // it is another worker's, or may be
+)
+
+// next are the states that may follow a state. Nothing follows released and lost.
+var next = map[state][]state{
+	reading:   {finishing, cut, lost},
+	finishing: {cut, releasing, lost},
+	cut:       {releasing},
+	releasing: {released, lost},
+}
+
+// Held is one holding of one lease, from its acquisition to its end. The library's consumer of the shard, the record processor
+// and the coordinator meet here.
 type Held struct {
-	shard   *Shard
-	epoch   int64
-	table   *table
-	metrics *metrics.Metrics
-	log     *slog.Logger
-
-	reading     context.Context
-	stopReading context.CancelCauseFunc
-	over        context.Context // the parent of reading
-	end         context.CancelCauseFunc
-	fence       *time.Timer // loses the lease when renewals have failed for too long
-	fenceAfter  time.Duration
-	releasing   atomic.Bool // the lease is about to be given back: a renewal that is refused means nothing
-
-	stalled atomic.Bool // the last write of the checkpoint failed: reading waits for the next that does not
-
-	writing chan struct{} // full during a write of the checkpoint, so that an older one never follows a newer one
-
-	mu       sync.Mutex
-	inFlight []*handed     // batches handed to the pipeline, in the order of the shard
-	idle     chan struct{} // non-nil while somebody waits for inFlight to get empty
-	acked    Position      // everything up to here is finished
-	readTo   time.Time     // everything that had arrived by then is finished; zero if that is not known
-	atEnd    bool          // all of the shard is finished: SHARD_END is due
-	written  string        // the checkpoint in the table, as far as is known
-	tried    []string      // those whose write failed since: each may be in the table, or come to be
-
+	shard     *Shard
+	epoch     int64
+	table     *table
+	metrics   *metrics.Metrics
+	log       *slog.Logger
 	beginning Beginning
+
+	reading    context.Context
+	endReading context.CancelCauseFunc
+	over       context.Context // the parent of reading
+	endAll     context.CancelCauseFunc
+	fence      *time.Timer // loses the lease when renewals have failed for too long
+	fenceAfter time.Duration
+
+	inFlight inFlight
+	stalled  atomic.Bool   // the last write of the checkpoint failed: reading waits for the next that does not
+	writing  chan struct{} // full during a write of the checkpoint, so that an older one never follows a newer one
+
+	mu      sync.Mutex
+	state   state
+	limit   *time.Timer // of a handoff; nil before one begins
+	atEnd   bool        // all of the shard is finished: SHARD_END is due
+	written string      // the checkpoint in the table, as far as is known
+	tried   []string    // those whose write failed since: each may be in the table, or come to be
+}
+
+// to changes the state, for a cause; nothing else does. It reports false, and changes nothing, where the present state does not
+// allow it.
+//
+//	         stop, handoff, shard deleted,
+//	         no records from Kinesis                  all is finished
+//	reading ------------------------------> finishing ----------------> releasing ---> released
+//	 |   |                                   |    |                      ^    |
+//	 |   | deadline, panic, batch refused    |    |                      |    | refused
+//	 |   +---------------------> cut <-------+    |                      |    |
+//	 |                            +---------------|----------------------+    |
+//	 | a refused renewal or checkpoint,           |                           |
+//	 | no renewal for 3/4 of the duration         v                           v
+//	 +-----------------------------------------> lost <-----------------------+
+//
+// Reading ends with the first step. What is acknowledged after cut or lost does not count, and what was before is still written
+// after cut, never after lost.
+func (h *Held) to(s state, why error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Contains(next[h.state], s) {
+		return false
+	}
+	h.state = s
+	switch s {
+	case finishing:
+		h.endReading(why)
+	case cut:
+		h.endAll(why)
+	case releasing:
+		h.fence.Stop()
+	case released:
+		h.metrics.LeaseChanges.WithLabelValues(metrics.LeaseReleased).Inc()
+	case lost:
+		h.endAll(why)
+		h.metrics.LeaseChanges.WithLabelValues(metrics.LeaseLost).Inc()
+	}
+	return true
+}
+
+// beingReleased reports whether a renewal that is refused means nothing: the lease is, or was, given back meanwhile.
+func (h *Held) beingReleased() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.state == releasing || h.state == released
 }
 
 // StartAt is where a shard without a checkpoint begins.
@@ -105,28 +162,28 @@ func (h *Held) Over() context.Context { return h.over }
 func (h *Held) Stalled() bool { return h.stalled.Load() }
 
 // StopReading ends the reading, for a cause, and lets what is in flight be finished.
-func (h *Held) StopReading(why error) { h.stopReading(why) }
+func (h *Held) StopReading(why error) { h.to(finishing, why) }
+
+// beginHandoff ends the reading of a lease that is to be given back: what is in flight may be finished, for the time of a handoff.
+func (h *Held) beginHandoff(why error, limit time.Duration) {
+	if !h.to(finishing, why) {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.limit = time.AfterFunc(limit, func() { h.End(ErrCut) })
+}
 
 // End ends everything at once, for a cause.
-func (h *Held) End(why error) { h.end(why) }
-
-// Position is a place in a shard, with the arrival of the record there.
-type Position struct {
-	SequenceNumber string
-	Arrival        time.Time
-	ReadTo         time.Time // everything that had arrived by then lies before it; zero if that is not known
+func (h *Held) End(why error) {
+	if errors.Is(why, ErrLost) {
+		h.to(lost, why)
+		return
+	}
+	h.to(cut, why)
 }
 
-// time is the arrival as the lease table has it, "" if it is not known.
-func (p Position) time() string { return Stamp(p.Arrival) }
-
-// handed is one batch in flight: when done, everything up to last is finished, once all before it is.
-type handed struct {
-	last Position
-	done bool
-}
-
-// newHeld begins the tenure of a lease that was just acquired; asked is the time before the acquisition was sent.
+// newHeld begins the holding of a lease that was just acquired; asked is the time before the acquisition was sent.
 func newHeld(s *Shard, l *row, start StartAt, asked time.Time, t *table, m *metrics.Metrics, log *slog.Logger) *Held {
 	h := &Held{
 		shard: s, epoch: l.epoch, table: t, metrics: m,
@@ -134,241 +191,89 @@ func newHeld(s *Shard, l *row, start StartAt, asked time.Time, t *table, m *metr
 		writing:    make(chan struct{}, 1),
 		written:    l.checkpoint,
 		fenceAfter: t.duration * 3 / 4,
-		beginning:  Beginning{Start: start, Checkpoint: l.checkpoint, CheckpointTime: parseTime(l.checkedAt), ReadTo: l.frontier(start)},
+		beginning:  Beginning{Start: start, Checkpoint: l.checkpoint, CheckpointTime: parseTime(l.checkedAt), ReadTo: l.readUpTo(start)},
 	}
-	h.over, h.end = context.WithCancelCause(context.Background())
-	h.reading, h.stopReading = context.WithCancelCause(h.over)
+	h.over, h.endAll = context.WithCancelCause(context.Background())
+	h.reading, h.endReading = context.WithCancelCause(h.over)
 	h.fence = time.AfterFunc(h.fenceAfter-time.Since(asked), func() { h.lose("no renewal of it has succeeded for three quarters of its duration") })
 	return h
 }
 
 // renewed moves the fence: the lease was ours at the time asked (before the answer came).
 func (h *Held) renewed(asked time.Time) {
-	h.fence.Reset(h.fenceAfter - time.Since(asked))
-}
-
-// lose ends the tenure: from now on the lease is, or may be, another's.
-func (h *Held) lose(why string) {
-	if h.over.Err() != nil {
-		return
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state == reading || h.state == finishing {
+		h.fence.Reset(h.fenceAfter - time.Since(asked))
 	}
-	h.log.Error("lease lost: what is in flight will be read again by its next owner", "why", why)
-	h.end(ErrLost)
 }
 
-// Panicked ends the tenure after a panic in a callback: the lease is given up, another try is made from the last
-// checkpoint.
+// lose ends the holding: from now on the lease is, or may be, another's.
+func (h *Held) lose(why string) {
+	if h.to(lost, ErrLost) {
+		h.log.Error("lease lost: what is in flight will be read again by its next owner", "why", why)
+	}
+}
+
+// Panicked ends the holding after a panic in a callback: the lease is given up, another try is made from the last checkpoint.
 func (h *Held) Panicked(where string, value any, stack []byte) {
 	h.metrics.Panics.Inc()
 	h.log.Error("panic recovered: the lease is given up", "in", where, "panic", value, "stack", string(stack))
-	h.end(ErrPanic)
+	h.End(ErrPanic)
 }
 
-// Add enters a batch whose last record is at p and returns what its Done must call. It must be called in the
-// order of the shard, before the batch is handed on.
-func (h *Held) Add(p Position) (done func()) {
-	b := &handed{last: p}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.inFlight = append(h.inFlight, b)
-	return func() { h.ack(b) }
-}
-
-// ack marks a batch finished, in any order; the checkpoint follows the last batch below which all are.
-func (h *Held) ack(b *handed) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	b.done = true
-	n := 0
-	for n < len(h.inFlight) && h.inFlight[n].done {
-		h.acked = h.inFlight[n].last
-		h.readTo = later(h.readTo, h.acked.ReadTo)
-		n++
-	}
-	h.inFlight = append(h.inFlight[:0], h.inFlight[n:]...)
-	if len(h.inFlight) == 0 && h.idle != nil {
-		close(h.idle)
-		h.idle = nil
-	}
-}
+// Add enters a batch whose last record is at p and returns what its Done must call. It is called in the order of the shard, before
+// the batch is handed on.
+func (h *Held) Add(p Position) (done func()) { return h.inFlight.add(p) }
 
 // CaughtUp notes that nothing more had arrived by then than what was handed on.
-func (h *Held) CaughtUp(at time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if n := len(h.inFlight); n > 0 {
-		h.inFlight[n-1].last.ReadTo = at
-		return
-	}
-	h.readTo = later(h.readTo, at)
-}
+func (h *Held) CaughtUp(at time.Time) { h.inFlight.caughtUp(at) }
 
-// finishedTo is readTo, for the table.
-func (h *Held) finishedTo() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.readTo
-}
+// ReleaseTimeout bounds the last two writes of a held lease, so that the stop's deadline can allow for them.
+const ReleaseTimeout = 2 * time.Second
 
-// drain waits until everything handed on is finished. It fails when the tenure is over: what the last answer held may
-// then never have been handed on, and nothing may be taken for finished.
-func (h *Held) drain() error {
-	if h.over.Err() != nil {
-		return context.Cause(h.over)
-	}
-	h.mu.Lock()
-	if len(h.inFlight) == 0 {
-		h.mu.Unlock()
-		return nil
-	}
-	if h.idle == nil {
-		h.idle = make(chan struct{})
-	}
-	idle := h.idle
-	h.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	case <-h.over.Done():
-		return context.Cause(h.over)
-	}
-}
-
-// WriteCheckpoint brings the table up to what is finished, if it has moved.
-func (h *Held) WriteCheckpoint(ctx context.Context) error {
-	select {
-	case h.writing <- struct{}{}:
-		defer func() { <-h.writing }()
-	case <-ctx.Done(): // a write that hangs must not hold up the end
-		return context.Cause(ctx)
-	}
-	checkpoint, at, moved := h.due()
-	if !moved {
-		return nil
-	}
-	err := h.table.checkpoint(ctx, h.shard.ID, h.epoch, checkpoint, at, h.before())
-	h.stalled.Store(err != nil)
-	if err != nil {
-		h.mu.Lock()
-		if !slices.Contains(h.tried, checkpoint) {
-			h.tried = append(h.tried, checkpoint)
-		}
-		h.mu.Unlock()
-		h.metrics.CheckpointFailures.Inc()
-		if errors.Is(err, errFenced) {
-			h.lose("its checkpoint was refused: another worker owns it")
-		}
-		return err
-	}
-	h.metrics.Checkpoints.Inc()
-	h.mu.Lock()
-	h.written, h.tried = checkpoint, nil
-	h.mu.Unlock()
-	return nil
-}
-
-// maxTried bounds how many of the failed checkpoints a write allows for. One beyond them costs the lease and a second
-// reading, not a record.
-const maxTried = 50
-
-// before are the checkpoints that may be in the table: the last that was written, and those whose write failed since. A
-// write on any other must be refused, or one that was given up could land after its successor and take it back.
-func (h *Held) before() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.tried) > maxTried {
-		h.tried = h.tried[len(h.tried)-maxTried:]
-	}
-	return append([]string{h.written}, h.tried...)
-}
-
-// due is the checkpoint that belongs into the table, with its time, and whether it may not be there yet. Once the shard
-// is at its end nothing else is due: SHARD_END may have been written without our knowing it, and would refuse it.
-func (h *Held) due() (checkpoint, at string, moved bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	checkpoint, at = h.acked.SequenceNumber, h.acked.time()
-	if h.atEnd {
-		if checkpoint == "" && h.written == "" {
-			at = neverRead
-		}
-		checkpoint = ShardEnd
-	}
-	return checkpoint, at, checkpoint != "" && checkpoint != h.written
-}
-
-// WriteEnd closes the shard: it waits until all of it is finished and writes SHARD_END, again and again while the
-// lease is ours, since the children wait for it.
-func (h *Held) WriteEnd() error {
-	if err := h.drain(); err != nil {
-		return err
-	}
-	h.mu.Lock()
-	h.atEnd = true
-	h.mu.Unlock()
-	err := retry.Do(h.over, time.Second, func() error {
-		err := h.WriteCheckpoint(h.over)
-		if errors.Is(err, errFenced) {
-			return retry.Stop(err)
-		}
-		return err
-	}, func(err error, _ time.Duration) {
-		h.log.Warn("the end of the shard could not be written yet", "err", err)
-	})
-	if err == nil {
-		h.log.Info("shard finished")
-	}
-	return err
-}
-
-// Checkpointed is the checkpoint that the table holds.
-func (h *Held) Checkpointed() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.written
-}
-
-// finish gives the lease back: it lets what is in flight be done, writes the last checkpoint and releases the lease,
-// each as far as the tenure's contexts allow. It is called once, when the library's consumer has ended.
+// finish gives the lease back: it lets what is in flight be finished, writes the last checkpoint and releases the lease, each as
+// far as its state allows. It is called once, when nobody reads the shard any more.
 func (h *Held) finish() {
-	defer h.fence.Stop()
 	defer h.metrics.Lag.Drop(h.shard.ID)
-	h.stopReading(ErrHandoff) // no effect where a cause is set already
-
-	err := h.drain()
-	if errors.Is(err, ErrLost) {
-		h.metrics.LeaseChanges.WithLabelValues(metrics.LeaseLost).Inc()
+	defer h.stopTimers()
+	h.to(finishing, ErrHandoff)
+	if err := h.inFlight.wait(h.over); errors.Is(err, ErrLost) {
 		return
 	}
-	// The lease is still ours: also after the deadline what was acknowledged may be written, and the others need
-	// not wait for it to expire.
+	// The lease is still ours: also after the deadline what was acknowledged may be written, and the others need not wait for it to
+	// expire.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.over), min(h.table.timeout, ReleaseTimeout))
 	defer cancel()
 	if err := h.WriteCheckpoint(ctx); err != nil {
 		h.log.Warn("the last checkpoint could not be written: records since the one before will be read again", "err", err)
 	}
-	if cause := context.Cause(h.over); errors.Is(cause, ErrLost) {
-		h.metrics.LeaseChanges.WithLabelValues(metrics.LeaseLost).Inc()
-		return
+	if !h.to(releasing, nil) {
+		return // lost meanwhile
 	}
-	h.releasing.Store(true)
 	switch err := h.table.release(ctx, h.shard.ID, h.epoch); {
 	case err == nil:
-		h.metrics.LeaseChanges.WithLabelValues(metrics.LeaseReleased).Inc()
+		h.to(released, nil)
 		h.log.Info("lease released", "checkpoint", h.Checkpointed())
 	case errors.Is(err, errFenced):
-		h.metrics.LeaseChanges.WithLabelValues(metrics.LeaseLost).Inc()
+		h.to(lost, ErrLost)
 	default:
 		h.log.Warn("the lease could not be released: it will expire", "err", err)
 	}
 }
 
-// ReleaseTimeout bounds the last two writes of a tenure, so that the stop's deadline can allow for them.
-const ReleaseTimeout = 2 * time.Second
+func (h *Held) stopTimers() {
+	h.fence.Stop()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.limit != nil {
+		h.limit.Stop()
+	}
+}
 
-// frontier is up to when the application has finished everything that arrived in the shard, as the lease tells it; zero if
+// readUpTo is up to when the application has finished everything that arrived in the shard, as the lease tells it; zero if
 // it does not. A lease that was held before and has no checkpoint has finished nothing since the start.
-func (l *row) frontier(start StartAt) time.Time {
+func (l *row) readUpTo(start StartAt) time.Time {
 	read := later(parseTime(l.readTime), parseTime(l.checkedAt))
 	if read.IsZero() && l.checkpoint == "" && l.epoch > 1 && !start.Oldest {
 		return start.Time

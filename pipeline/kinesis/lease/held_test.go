@@ -1,8 +1,6 @@
 package lease
 
 import (
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -23,10 +21,6 @@ func testHeld(t *testing.T, c *streamtest.Cloud) *Held {
 	s, table := &Shard{ID: "shard"}, tableOf(c, "me", 20*time.Second)
 	l := must(t)(table.acquire(t.Context(), s, nil, false))
 	return newHeld(s, l, StartAt{}, time.Now(), table, metrics.New(prometheus.NewPedanticRegistry(), time.Now), new(streamtest.Logs).Logger())
-}
-
-func at(n int) Position {
-	return Position{SequenceNumber: fmt.Sprintf("%04d", n), Arrival: time.Unix(int64(n), 0)}
 }
 
 func TestTheCheckpointIsTheLastBatchBelowWhichAllAreFinished(t *testing.T) {
@@ -122,40 +116,7 @@ func TestACheckpointThatHasNotMovedIsNotWritten(t *testing.T) {
 		if n := c.CallsBy("me")["dynamodb:UpdateItem"]; n != 1 || testutil.ToFloat64(h.metrics.Checkpoints) != 1 {
 			t.Errorf("the checkpoint was written %d times, counted %v times", n, testutil.ToFloat64(h.metrics.Checkpoints))
 		}
-		h.end(ErrCut)
-		h.finish()
-	})
-}
-
-func TestDrainWaitsForAllThatIsInFlight(t *testing.T) {
-	streamtest.Bubble(t, func(t *testing.T) {
-		h := testHeld(t, streamtest.New(t, 1, awstest.Options{}))
-		if err := h.drain(); err != nil {
-			t.Errorf("with nothing in flight: %v", err)
-		}
-		first, second := h.Add(at(1)), h.Add(at(2))
-		drained := make(chan error, 2)
-		for range 2 {
-			go func() { drained <- h.drain() }()
-		}
-		second()
-		synctest.Wait()
-		if len(drained) > 0 {
-			t.Error("drained with a batch in flight")
-		}
-		first()
-		for range 2 {
-			if err := <-drained; err != nil {
-				t.Error(err)
-			}
-		}
-		h.Add(at(3))
-		go func() { drained <- h.drain() }()
-		synctest.Wait()
-		h.end(ErrCut)
-		if err := <-drained; !errors.Is(err, ErrCut) {
-			t.Errorf("drained by %v", err)
-		}
+		h.End(ErrCut)
 		h.finish()
 	})
 }
@@ -223,9 +184,54 @@ func TestAHangingCheckpointDoesNotHoldUpTheEnd(t *testing.T) {
 		if took := time.Since(began); took > ReleaseTimeout {
 			t.Errorf("the end took %s", took)
 		}
-		h.end(ErrCut)
+		h.End(ErrCut)
 		if err := <-hangs; err == nil {
 			t.Error("the hanging write has succeeded")
 		}
 	})
+}
+
+// The states as they are drawn over Held.to: no other change is possible, and each ends what it must.
+func TestAHeldLeaseChangesAsItIsDrawn(t *testing.T) {
+	type step struct {
+		from, to       state
+		reading, going bool // Reading and Over go on afterwards
+	}
+	allowed := map[[2]state]step{}
+	for _, s := range []step{
+		{reading, finishing, false, true}, {reading, cut, false, false}, {reading, lost, false, false},
+		{finishing, cut, false, false}, {finishing, releasing, false, true}, {finishing, lost, false, false},
+		{cut, releasing, false, false},
+		{releasing, released, false, true}, {releasing, lost, false, false},
+	} {
+		allowed[[2]state{s.from, s.to}] = s
+	}
+	ways := map[state][]state{reading: {}, finishing: {finishing}, cut: {cut}, releasing: {finishing, releasing}, released: {finishing, releasing, released}, lost: {lost}}
+	for from, way := range ways {
+		for to := reading; to <= lost; to++ {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHeld(&Shard{ID: "shard"}, &row{}, StartAt{}, time.Now(), &table{duration: time.Minute}, metrics.New(prometheus.NewPedanticRegistry(), time.Now), new(streamtest.Logs).Logger())
+				defer h.stopTimers()
+				for _, s := range way {
+					if !h.to(s, ErrStop) {
+						t.Fatalf("no way to %d", from)
+					}
+				}
+				over := h.over.Err() != nil
+				want, may := allowed[[2]state{from, to}]
+				if h.to(to, ErrHandoff) != may {
+					t.Fatalf("from %d to %d: possible %t, want %t", from, to, !may, may)
+				}
+				if !may {
+					if h.state != from || (h.over.Err() != nil) != over {
+						t.Errorf("a refused change from %d to %d has changed it to %d", from, to, h.state)
+					}
+					return
+				}
+				if h.state != to || (h.reading.Err() == nil) != want.reading || (h.over.Err() == nil) != want.going {
+					t.Errorf("from %d to %d: state %d, reading goes on %t, all goes on %t", from, to, h.state, h.reading.Err() == nil, h.over.Err() == nil)
+				}
+			})
+		}
+	}
 }

@@ -34,11 +34,11 @@ func (c *Coordinator) renewAll(ctx context.Context, due []*Held) (failed []*Held
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(32)
-	for _, t := range due {
+	for _, h := range due {
 		group.Go(func() error {
-			if !c.renew(ctx, t) {
+			if !c.renew(ctx, h) {
 				mu.Lock()
-				failed = append(failed, t)
+				failed = append(failed, h)
 				mu.Unlock()
 			}
 			return nil
@@ -49,37 +49,29 @@ func (c *Coordinator) renewAll(ctx context.Context, due []*Held) (failed []*Held
 }
 
 // renew reports whether the renewal has been answered, with success or with a refusal.
-func (c *Coordinator) renew(ctx context.Context, t *Held) bool {
-	if t.over.Err() != nil {
+func (c *Coordinator) renew(ctx context.Context, h *Held) bool {
+	if h.over.Err() != nil {
 		return true
 	}
+	_, readTo := h.inFlight.state()
 	asked := time.Now()
-	l, err := c.table.renew(ctx, t.shard.ID, t.epoch, t.finishedTo())
+	l, err := c.table.renew(ctx, h.shard.ID, h.epoch, readTo)
 	switch {
-	case t.releasing.Load(): // refused or not, it was given back meanwhile
+	case h.beingReleased(): // refused or not, it was given back meanwhile
 	case errors.Is(err, errFenced):
-		t.lose("another worker owns it")
+		h.lose("another worker owns it")
 	case err != nil:
 		c.metrics.TableFailures.Inc()
-		t.log.Warn("the lease could not be renewed", "err", err)
+		h.log.Warn("the lease could not be renewed", "err", err)
 		return false
 	default:
-		t.renewed(asked)
-		if l.claim != "" && l.claim != c.table.me && t.reading.Err() == nil {
-			t.log.Info("another worker asks for the lease: finishing what is in flight", "claim", l.claim)
-			c.wind(t, ErrHandoff)
+		h.renewed(asked)
+		if l.claim != "" && l.claim != c.table.me && h.reading.Err() == nil {
+			h.log.Info("another worker asks for the lease: finishing what is in flight", "claim", l.claim)
+			h.beginHandoff(ErrHandoff, c.cfg.Handoff)
 		}
 	}
 	return true
-}
-
-// wind ends a tenure whose lease is to be given back: what is in flight may be finished, for the time of a handoff.
-func (c *Coordinator) wind(t *Held, why error) {
-	if t.reading.Err() != nil {
-		return
-	}
-	t.stopReading(why)
-	time.AfterFunc(c.cfg.Handoff, func() { t.end(ErrCut) })
 }
 
 // WriteCheckpoints writes all checkpoints that have moved, again and again until ctx ends.
@@ -94,10 +86,10 @@ func (c *Coordinator) WriteCheckpoints(ctx context.Context, every time.Duration)
 		}
 		var group errgroup.Group
 		group.SetLimit(32)
-		for _, t := range c.leases.All() {
+		for _, h := range c.leases.All() {
 			group.Go(func() error {
-				if err := t.WriteCheckpoint(t.over); err != nil && t.over.Err() == nil {
-					t.log.Warn("the checkpoint could not be written: trying again", "err", err)
+				if err := h.WriteCheckpoint(h.over); err != nil && h.over.Err() == nil {
+					h.log.Warn("the checkpoint could not be written: trying again", "err", err)
 				}
 				return nil
 			})
