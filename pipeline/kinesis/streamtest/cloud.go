@@ -441,3 +441,20 @@ func bigInt(t *testing.T, s string) *big.Int {
 	}
 	return n
 }
+
+// SequenceNumbers are those of all records in a shard.
+func (c *Cloud) SequenceNumbers(shardID string) (all []string) {
+	c.t.Helper()
+	at, err := c.Kinesis.GetShardIterator(c.t.Context(), &awskinesis.GetShardIteratorInput{StreamName: aws.String(Stream), ShardId: &shardID, ShardIteratorType: awstypes.ShardIteratorTypeTrimHorizon})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	out, err := c.Kinesis.GetRecords(c.t.Context(), &awskinesis.GetRecordsInput{ShardIterator: at.ShardIterator})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for i := range out.Records {
+		all = append(all, *out.Records[i].SequenceNumber)
+	}
+	return all
+}
