@@ -1,4 +1,5 @@
-// Package awserr judges the errors of AWS calls: whether waiting heals them, and what to look at where it does not.
+// Package awserr judges the errors of AWS calls: whether waiting heals them, and what to look at
+// where it does not.
 package awserr
 
 import (
@@ -19,10 +20,10 @@ import (
 	"rootwatch/pipeline/retry"
 )
 
-// Healing reports whether an error of an AWS call may go away by itself: throttling, server errors, a network that does not
-// answer. An answer that refuses the request (nothing of that name, no permission, bad credentials) does not; no more does a
-// request that could not even be made (no credentials, no region, an endpoint that is no URL), or a certificate that is not
-// trusted.
+// Healing reports whether an error of an AWS call may go away by itself: throttling, server errors,
+// a network that does not answer. An answer that refuses the request (nothing of that name, no
+// permission, bad credentials) does not; no more does a request that could not even be made (no
+// credentials, no region, an endpoint that is no URL), or a certificate that is not trusted.
 func Healing(err error) bool {
 	var api smithy.APIError
 	var response *smithyhttp.ResponseError
@@ -64,7 +65,8 @@ func code(err error) string {
 	return api.ErrorCode()
 }
 
-// badEndpoint reports whether the request could not be sent because its URL makes no sense. net/http has no types for these.
+// badEndpoint reports whether the request could not be sent because its URL makes no sense.
+// net/http has no types for these.
 func badEndpoint(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "unsupported protocol scheme") || strings.Contains(text, "no Host in request URL") || errors.Is(err, http.ErrSchemeMismatch)
@@ -75,8 +77,9 @@ func untrusted(err error) bool {
 	return errors.As(err, &cert)
 }
 
-// Refused reports whether AWS answered, and will answer the same request the same way however often it is made: the request or
-// the role is wrong. Credentials that are no longer accepted are not counted as that: they are renewed while the program runs.
+// Refused reports whether AWS answered, and will answer the same request the same way however often
+// it is made: the request or the role is wrong. Credentials that are no longer accepted are not
+// counted as that: they are renewed while the program runs.
 func Refused(err error) bool { return code(err) != "" && !Healing(err) && credentialAdvice(err) == "" }
 
 func credentialAdvice(err error) string {
@@ -118,12 +121,12 @@ func hint(err error) string {
 // Denied reports whether AWS refused a call for want of a permission.
 func Denied(err error) bool { return strings.Contains(code(err), "AccessDenied") }
 
-// KeyRefused reports whether AWS may not use the key that the data is encrypted with: no permission, or a key that is disabled
-// or deleted.
+// KeyRefused reports whether AWS may not use the key that the data is encrypted with: no
+// permission, or a key that is disabled or deleted.
 func KeyRefused(err error) bool { return strings.HasPrefix(code(err), "KMS") && !Throttled(err) }
 
-// WaitOut calls f until it succeeds or fails with what waiting does not heal. What it waits out is logged; what it does not
-// comes back with a word about what to set.
+// WaitOut calls f until it succeeds or fails with what waiting does not heal. What it waits out is
+// logged; what it does not comes back with a word about what to set.
 func WaitOut(ctx context.Context, log *slog.Logger, f func() error) error {
 	return retry.Do(ctx, longestPause, func() error {
 		err := f()

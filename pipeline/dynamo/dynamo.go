@@ -1,5 +1,5 @@
-// Package dynamo is what the lease table and the ledger share: a DynamoDB table with one string key, made where it is
-// missing, and the attributes of its items.
+// Package dynamo is what the lease table and the ledger share: a DynamoDB table with one string
+// key, made where it is missing, and the attributes of its items.
 package dynamo
 
 import (
@@ -64,9 +64,10 @@ const MaxName = 255
 // callTimeout bounds one call about a table as a whole, the SDK's own retries included.
 const callTimeout = 10 * time.Second
 
-// Ensure creates the table, paid per request, if it is missing, and waits until it can be used. Another process that creates
-// it at the same moment is no error. It fails with a *KeyError if a table of that name exists for something else, and with a
-// *DeniedError if a permission is missing; other errors are DynamoDB's.
+// Ensure creates the table, paid per request, if it is missing, and waits until it can be used.
+// Another process that creates it at the same moment is no error. It fails with a *KeyError if a
+// table of that name exists for something else, and with a *DeniedError if a permission is missing;
+// other errors are DynamoDB's.
 func Ensure(ctx context.Context, svc *dynamodb.Client, name, key string) error {
 	for {
 		status, err := describe(ctx, svc, name, key)

@@ -8,7 +8,8 @@ import (
 	"rootwatch/pipeline/awserr"
 )
 
-// KeyError is the error of a table that has another key than the one wanted, so that it exists for something else.
+// KeyError is the error of a table that has another key than the one wanted, so that it exists for
+// something else.
 type KeyError struct {
 	Table     string
 	Key, Want string
@@ -30,8 +31,8 @@ func (e *DeniedError) Error() string {
 
 func (e *DeniedError) Unwrap() error { return e.Err }
 
-// Explain makes a *DeniedError of the error of a call about a table that lacks a permission. Other errors it returns as they
-// are.
+// Explain makes a *DeniedError of the error of a call about a table that lacks a permission. Other
+// errors it returns as they are.
 func Explain(err error, svc *dynamodb.Client, table string) error {
 	if !awserr.Denied(err) {
 		return err

@@ -51,7 +51,8 @@ func TestABadAggregateCostsNoOtherRecord(t *testing.T) {
 	})
 }
 
-// A restart in the middle of an aggregate reads the whole of it again: checkpoints are whole sequence numbers.
+// A restart in the middle of an aggregate reads the whole of it again: checkpoints are whole
+// sequence numbers.
 func TestAnAggregateIsCheckpointedAsAWhole(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
@@ -91,7 +92,8 @@ func TestMemoryOfExpandedAggregatesIsBooked(t *testing.T) {
 	})
 }
 
-// The last answer of a closed shard may come when the lease is lost: there is no next fetch to give its memory back.
+// The last answer of a closed shard may come when the lease is lost: there is no next fetch to give
+// its memory back.
 func TestMemoryOfAnAnswerThatNobodyTakesIsGivenBack(t *testing.T) {
 	for name, last := range map[string][]byte{"records": []byte("x"), "an empty aggregate": streamtest.Seal(streamtest.Keyed("key"))} {
 		t.Run(name, func(t *testing.T) {

@@ -39,8 +39,9 @@ func (c *cloud) producer(every time.Duration, n int) (stop func()) {
 	return func() { close(end); <-ended }
 }
 
-// The library balances only with its lease stealing (off by default), which does nothing while any shard has no
-// checkpoint (dynamodb-checkpointer.go:361): with idle shards a new worker gets nothing.
+// The library balances only with its lease stealing (off by default), which does nothing while any
+// shard has no checkpoint (dynamodb-checkpointer.go:361): with idle shards a new worker gets
+// nothing.
 func TestWorkersShareTheShardsEvenly(t *testing.T) {
 	const lease = 20 * time.Second
 	for _, shards := range []int{7, 8} {
@@ -122,9 +123,9 @@ func stolen(readers []*reader) (n float64) {
 	return n
 }
 
-// worker.go:331 means to steal one shard at a time, and its guard never holds. Here two newcomers may ask for many at
-// once, but never for the same, and for few more than bring them level: neither knows at first how many they are, and
-// what was too much is asked back.
+// worker.go:331 means to steal one shard at a time, and its guard never holds. Here two newcomers
+// may ask for many at once, but never for the same, and for few more than bring them level: neither
+// knows at first how many they are, and what was too much is asked back.
 func TestTwoNewcomersNeverAskForTheSameLease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 9
@@ -154,7 +155,8 @@ func TestTwoNewcomersNeverAskForTheSameLease(t *testing.T) {
 	})
 }
 
-// What a dead worker leaves is shared by the others as it expires, not taken by the first and handed on.
+// What a dead worker leaves is shared by the others as it expires, not taken by the first and
+// handed on.
 func TestFreeLeasesBeyondTheShareAreLeftToTheOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 9
@@ -227,8 +229,8 @@ func TestAHandoffWaitsForWhatIsInFlight(t *testing.T) {
 	})
 }
 
-// The library hands over whatever is in flight (and loses the claim at the next checkpoint); here a stuck pipeline
-// cannot keep a lease from the others.
+// The library hands over whatever is in flight (and loses the claim at the next checkpoint); here a
+// stuck pipeline cannot keep a lease from the others.
 func TestAHandoffHasALimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
@@ -253,7 +255,8 @@ func TestAHandoffHasALimit(t *testing.T) {
 	})
 }
 
-// A worker that has asked for a lease and died must not keep it from the others for longer than a lease.
+// A worker that has asked for a lease and died must not keep it from the others for longer than a
+// lease.
 func TestAClaimOfADeadWorkerExpires(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})

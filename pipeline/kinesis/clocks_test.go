@@ -10,8 +10,8 @@ import (
 	"rootwatch/pipeline/kinesis/metrics"
 )
 
-// dynamodb-checkpointer.go:142 compares the other host's LeaseTimeout with its own clock: hosts an hour apart steal
-// each other's leases all the time, or never.
+// dynamodb-checkpointer.go:142 compares the other host's LeaseTimeout with its own clock: hosts an
+// hour apart steal each other's leases all the time, or never.
 func TestExpiryDoesNotCompareHostsClocks(t *testing.T) {
 	for name, wrong := range map[string]time.Duration{"an hour ahead": time.Hour, "an hour behind": -time.Hour, "a year behind": -365 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {

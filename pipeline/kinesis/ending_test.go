@@ -11,8 +11,8 @@ import (
 	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// The tenure ends between the answer with a shard's last records and the session that takes them: nobody has seen them, so
-// the shard is not finished.
+// The lease ends between the answer with a shard's last records and the record processor that takes
+// them: nobody has seen them, so the shard is not finished.
 func TestTheEndOfAShardIsNotWrittenOverRecordsThatNobodySaw(t *testing.T) {
 	for name, cause := range map[string]error{"cut at a deadline": lease.ErrCut, "lease lost": lease.ErrLost, "a panic": lease.ErrPanic} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +42,8 @@ func TestTheEndOfAShardIsNotWrittenOverRecordsThatNobodySaw(t *testing.T) {
 	}
 }
 
-// SIGTERM while a table that does not answer is asked for many leases: each would take the time of a call.
+// SIGTERM while a table that does not answer is asked for many leases: each would take the time of
+// a call.
 func TestAStopWhileLeasesAreTakenTakesNoMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 300, awstest.Options{})

@@ -13,89 +13,81 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"rootwatch/pipeline/awstest"
-	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// What the library does wrong, file by file (clientlibrary/; common is worker/common-shard-consumer.go, polling is
-// worker/polling-shard-consumer.go, ddb is checkpoint/dynamodb-checkpointer.go), and the tests that it does not happen
-// here. Most of them stand beside one that shows the bare library doing it (TestTheBareLibrary…): if that ever fails,
-// what is built around the library can go.
+// What the library does wrong, file by file (clientlibrary/; common is
+// worker/common-shard-consumer.go, polling is worker/polling-shard-consumer.go, ddb is
+// checkpoint/dynamodb-checkpointer.go), and the tests that it does not happen here, by file. Most
+// of them stand beside one that shows the bare library doing it (TestTheBareLibrary…): if that ever
+// fails, what is built around the library can go.
 //
 //	common:94, config.go:61: LATEST is the default, for the children of a split too
-//	    TestRecordsPutBeforeTheFirstCheckpointAreReadAfterARestart, TestChildrenOfASplitAreReadFromTheirBeginning,
-//	    TestAFirstStartAfterAReshardReadsNothingOlder                                                   start_test.go
+//	    start_test.go: TestRecordsPutBeforeTheFirstCheckpointAreReadAfterARestart,
+//	        TestChildrenOfASplitAreReadFromTheirBeginning,
+//	        TestAFirstStartAfterAReshardReadsNothingOlder
 //	ddb:252: a checkpoint is an unconditional put of the whole row: a former owner overwrites the new one, claims are wiped
-//	    TestACheckpointOfAFormerOwnerIsRefused, TestAClaimSurvivesCheckpointRenewalAndRelease          leases_test.go
+//	    lease/leases_test.go: TestACheckpointOfAFormerOwnerIsRefused,
+//	        TestAClaimSurvivesCheckpointRenewalAndRelease
 //	ddb:216: a renewal writes the older checkpoint back, over SHARD_END too
-//	    TestARenewalTouchesOnlyTimeoutAndCounter                                                       leases_test.go
+//	    lease/leases_test.go: TestARenewalTouchesOnlyTimeoutAndCounter
 //	polling:103,205,234: lease lost, 5xx, expired iterator: the record processor is never told
-//	    TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint                             outage_test.go
-//	    TestErrorsThatTimeHealsLoseAndDoubleNothing                                                     fetch_test.go
+//	    outage_test.go: TestALostLeaseIsGivenUpAndIsReadFromItsCheckpointWhenItIsHeldAgain
+//	    fetch_test.go: TestErrorsThatTimeHealsLoseAndDoubleNothing
 //	worker.go:311, ddb:291: after a write outage of its worker a shard is never read again
-//	    TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart                      outage_test.go
+//	    outage_test.go: TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart
 //	polling:102: a renewal under way takes the lease again after its release
-//	    TestALateRenewalDoesNotTakeAReleasedLease, TestALateRenewalDoesNotTakeUpTheNextTenure          leases_test.go
+//	    lease/leases_test.go: TestALateRenewalDoesNotTakeAReleasedLease
+//	    kcl/checkpointer_test.go: TestALateRenewalDoesNotTakeUpTheNextHolding
 //	common:115: the wait for a parent shard has no end: Shutdown hangs
-//	    TestStopDoesNotWaitForAParentThatIsUnfinishedElsewhere                                        reshard_test.go
+//	    reshard_test.go: TestStopDoesNotWaitForAParentThatIsUnfinishedElsewhere
 //	common:126, polling:114, worker.go:493: a parent without a checkpoint counts as deleted, a second parent not at all
-//	    TestAChildStartsOnlyAfterBothParentsOfAMerge, TestAParentWithoutALeaseIsReadBeforeItsChild,
-//	    TestAMissingRowOfAParentThatStillExistsClosesTheGate                                          reshard_test.go
+//	    reshard_test.go: TestAChildStartsOnlyAfterBothParentsOfAMerge,
+//	        TestAParentWithoutALeaseIsReadBeforeItsChild,
+//	        TestAMissingRowOfAParentThatStillExistsClosesTheGate
 //	common:148, deaggregator.go:60,85: a bad aggregate drops its whole batch, or panics the process
-//	    TestABadAggregateCostsNoOtherRecord, TestAggregatesAreExpandedAndBadOnesAreOneRecord,
-//	    FuzzExpand                                                                                  aggregate_test.go
+//	    aggregate_test.go: TestABadAggregateCostsNoOtherRecord
+//	    fetch/aggregates_test.go: TestAggregatesAreExpandedAndBadOnesAreOneRecord, FuzzExpand
 //	common:175: a panic in the record processor kills the process
-//	    TestAPanicGivesTheLeaseUpAndTheProcessLives                                                     panic_test.go
+//	    panic_test.go: TestAPanicGivesTheLeaseUpAndTheProcessLives
 //	polling:157: throttled, it looks neither at stop nor at lease
-//	    TestStopIsQuickWhateverTheFetchesWaitFor                                                         stop_test.go
+//	    stop_test.go: TestStopIsQuickWhateverTheFetchesWaitFor
 //	polling:183,241, worker.go:287: pauses that cannot be cut short
-//	    TestStopIsQuickWhateverTheFetchesWaitFor                                                         stop_test.go
-//	    TestTheLibrarysLimiterNeverTrips                                                                 pace_test.go
+//	    stop_test.go: TestStopIsQuickWhateverTheFetchesWaitFor
+//	    fetch/limiter_test.go: TestTheLibrarysLimiterNeverTrips
 //	worker.go:276,368: sleeps first, then takes one lease a pass
-//	    TestSixtyFourShardsAreHeldAndReadWithinAMinute                                                   rest_test.go
+//	    rest_test.go: TestSixtyFourShardsAreHeldAndReadWithinAMinute
 //	ddb:126,490: two workers that start at once race for the table; no wait for ACTIVE; provisioned 10/10
-//	    TestWorkersThatStartTogetherShareOneNewTable                                                    table_test.go
+//	    table_test.go: TestWorkersThatStartTogetherShareOneNewTable
 //	ddb:361,450: no stealing while an open shard has no checkpoint; an unpaged scan that may be stale
-//	    TestWorkersShareTheShardsEvenly                                                               balance_test.go
-//	    TestTheScanIsConsistentAndReadsAllPages                                                         table_test.go
-//	    TestTheLibrarysLeaseStealingIsNotUsed                                                                    here
+//	    balance_test.go: TestWorkersShareTheShardsEvenly
+//	    lease/leases_test.go: TestTheScanIsConsistentAndReadsAllPages
+//	    kcl/library_test.go: TestTheLibrarysLeaseStealingIsNotUsed
 //	worker.go:331,398: the guard "one steal at a time" never holds
-//	    TestTwoNewcomersNeverAskForTheSameLease                                                       balance_test.go
-//	    TestTheLibrarysLeaseStealingIsNotUsed                                                                    here
+//	    balance_test.go: TestTwoNewcomersNeverAskForTheSameLease
+//	    kcl/library_test.go: TestTheLibrarysLeaseStealingIsNotUsed
 //	ddb:142: expiry compares hosts' clocks
-//	    TestExpiryDoesNotCompareHostsClocks, TestTheFenceIsAheadOfExpiry                               expiry_test.go
+//	    clocks_test.go: TestExpiryDoesNotCompareHostsClocks
+//	    lease/expiry_test.go: TestTheFenceIsAheadOfExpiry
 //	record-processor-checkpointer.go:70: remembered before it is written; PrepareCheckpoint is a nil dereference
-//	    TestTheEndOfAShardIsWrittenAgainUntilItIsThere,
-//	    TestFetchCheckpointForgetsWhatTheLibraryHasOnlyRemembered                                     reshard_test.go
-//	    TestTheSessionAsksTheLibraryForTheEndOfAShardAlone                                                       here
+//	    reshard_test.go: TestTheEndOfAShardIsWrittenAgainUntilItIsThere
+//	    kcl/checkpointer_test.go: TestFetchCheckpointForgetsWhatTheLibraryHasOnlyRemembered
+//	    kcl/library_test.go: TestTheConsumerAsksTheLibraryForTheEndOfAShardAlone
 //	fan-out-shard-consumer.go:86: a blocked record processor loses the lease; errors of the stream are not read
-//	    TestEnhancedFanOutIsNotUsed                                                                              here
+//	    kcl/library_test.go: TestEnhancedFanOutIsNotUsed
 //	metrics/prometheus, worker.go:186: default registry and mux, own listener, log.Fatalf
-//	    TestTheLibrarysMetricsAreNotUsed, TestTheLibrarysLoggerNeverEndsTheProcess                               here
+//	    here: TestTheLibrarysMetricsAreNotUsed
+//	    kcl/library_test.go: TestTheLibrarysLoggerNeverEndsTheProcess
 //	renewLease logs to the global logrus
-//	    TestNothingIsWrittenPastTheLogger                                                                        here
+//	    here: TestNothingIsWrittenPastTheLogger
 //	MillisBehindLatest is dereferenced unchecked
-//	    TestAnAnswerWithoutMillisBehindLatestIsTaken                                                    fetch_test.go
+//	    fetch_test.go: TestAnAnswerWithoutMillisBehindLatestIsTaken
 //	a closed shard that never gets Checkpoint(nil) starves the others
-//	    TestFinishedShardsAreClosedAndReadNoMore                                                      reshard_test.go
+//	    reshard_test.go: TestFinishedShardsAreClosedAndReadNoMore
 //	a checkpoint older than the retention is asked for without an end
-//	    TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLost                    fetch_test.go
+//	    fetch_test.go: TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLost
 //	no drain in Shutdown, no deadline
-//	    TestStopFinishesWhatIsInFlight, TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished
-//	                                                                                                     stop_test.go
-
-func newTestWorker(t *testing.T) *Worker {
-	t.Helper()
-	cfg := Config{
-		Region: "us-east-1", Stream: testStream, Application: testApp, PollInterval: time.Second, LeaseDuration: 20 * time.Second, CheckpointInterval: time.Second,
-		ShutdownTimeout: 25 * time.Second, MaxRecords: 1000, FetchMemory: 64 << 20, Registerer: prometheusRegistry(), Logger: new(logs).Logger(),
-	}
-	cfg.Kinesis, cfg.DynamoDB = streamtest.New(t, 1, awstest.Options{}).Clients("worker")
-	w, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
+//	    stop_test.go: TestStopFinishesWhatIsInFlight,
+//	        TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished
 
 func TestTheLibrarysMetricsAreNotUsed(t *testing.T) {
 	names := func() []string {
@@ -136,8 +128,8 @@ func TestNothingIsWrittenPastTheLogger(t *testing.T) {
 	})
 }
 
-// The calls that a worker makes in all its life, resharding and recovery included: its role needs these permissions
-// (and those for making the table), and no others.
+// The calls that a worker makes in all its life, resharding and recovery included: its role needs
+// these permissions (and those for making the table), and no others.
 func TestTheWorkerCallsNothingThatItsRoleNeedNotAllow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})

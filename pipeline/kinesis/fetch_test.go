@@ -14,9 +14,9 @@ import (
 	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// The library gives a shard up on a 5xx, a dropped connection or an expired iterator (polling-shard-consumer.go:205), and
-// on the seventh throttled read, without telling anybody. Here none of them ends a tenure: nothing is lost, and nothing
-// is read twice.
+// The library gives a shard up on a 5xx, a dropped connection or an expired iterator
+// (polling-shard-consumer.go:205), and on the seventh throttled read, without telling anybody. Here
+// none of them ends a lease: nothing is lost, and nothing is read twice.
 func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
 	for name, faults := range map[string][]awstest.Fault{
 		"every read throttled for a while":     {{Operation: "GetRecords", Effect: awstest.Throttle, Count: 40}},
@@ -98,12 +98,13 @@ func TestTheBareLibraryForgetsItsRecordProcessorOnAnExpiredIterator(t *testing.T
 		b.mu.Unlock()
 		c.endBare(b)
 		if after == before || told != 0 {
-			t.Errorf("%d record processors were made after the first %d, %d were told of their end: the fetch guard need not hide expired iterators any more", after-before, before, told)
+			t.Errorf("%d record processors were made after the first %d, %d were told of their end: the fetcher need not hide expired iterators any more", after-before, before, told)
 		}
 	})
 }
 
-// The position is after the last record that was handed on, not after the checkpoint: what is in flight is not read again.
+// The position is after the last record that was handed on, not after the checkpoint: what is in
+// flight is not read again.
 func TestAnExpiredIteratorResumesAfterTheLastRecordHandedOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
@@ -152,7 +153,8 @@ func TestFetchesAreCountedByTheirResult(t *testing.T) {
 	})
 }
 
-// A checkpoint older than the retention is InvalidArgument for ever: the library retries without an end.
+// A checkpoint older than the retention is InvalidArgument for ever: the library retries without an
+// end.
 func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
@@ -230,8 +232,8 @@ func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 	})
 }
 
-// AWS allows 5 reads a second of a shard, and the stand-in keeps to it here: the worker must neither be refused nor stay
-// far below.
+// AWS allows 5 reads a second of a shard, and the stand-in keeps to it here: the worker must
+// neither be refused nor stay far below.
 func TestReadingKeepsToTheRateOfAShard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{Limits: true})

@@ -11,8 +11,8 @@ import (
 	"rootwatch/pipeline/dynamo"
 )
 
-// A worker that starts just after the table was deleted makes it anew with a first start of its own: later than what the
-// running ones have not read yet.
+// A worker that starts just after the table was deleted makes it anew with a first start of its
+// own: later than what the running ones have not read yet.
 func TestATableMadeAnewByAWorkerThatStartsKeepsTheFirstStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})

@@ -8,7 +8,7 @@ import (
 )
 
 // The SDK unbounded on 64 shards takes 1.7 GB while it catches up.
-func TestFetchesOfManyShardsKeepToTheBudget(t *testing.T) {
+func TestFetchesOfManyShardsKeepToTheirMemory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const total = 16 << 20
 		c := newCloud(t, 16, awstest.Options{})

@@ -15,12 +15,12 @@ func short(cfg *Config) {
 	cfg.PollInterval, cfg.LeaseDuration, cfg.CheckpointInterval = 200*time.Millisecond, 4*time.Second, 200*time.Millisecond
 }
 
-// patience is for what must happen in real time at some time, on a machine that has other things to do: how soon it does is tried in
-// made-up time.
+// patience is for what must happen in real time at some time, on a machine that has other things to
+// do: how soon it does is tried in made-up time.
 const patience = 5 * time.Minute
 
-// Real sockets, real time, three workers with leases of four seconds; one of them is cut off, one is stopped, and calls
-// fail all the while. Nothing is lost.
+// Real sockets, real time, three workers with leases of four seconds; one of them is cut off, one
+// is stopped, and calls fail all the while. Nothing is lost.
 func TestOverTheNetworkNothingIsLost(t *testing.T) {
 	t.Parallel()
 	c := networkOf(t, 6)

@@ -52,9 +52,9 @@ func (h *hold) finish() (n int) {
 	return n
 }
 
-// polling-shard-consumer.go:103 returns when the lease is lost, and the record processor is never told: it goes on, a
-// second one is made later.
-func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testing.T) {
+// polling-shard-consumer.go:103 returns when the lease is lost, and the record processor is never
+// told: it goes on, a second one is made later.
+func TestALostLeaseIsGivenUpAndIsReadFromItsCheckpointWhenItIsHeldAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		var h hold
@@ -73,7 +73,7 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 		until(t, 20*time.Second, "the worker has noticed it", func() bool { return len(r.holds()) == 0 })
 		for _, ctx := range h.ends {
 			if ctx.Err() == nil {
-				t.Error("a submit of the lost tenure would still be taken")
+				t.Error("a submit of the lost lease would still be taken")
 			}
 		}
 		if n := r.metric("rootwatch_lease_changes_total", metrics.LeaseLost); n != 1 {
@@ -109,13 +109,14 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 			}
 		}
 		if l := c.Leases()[shardID(0)]; l.Epoch != 101 {
-			t.Errorf("the next tenure has the epoch %d, want 101", l.Epoch)
+			t.Errorf("the next holding has the epoch %d, want 101", l.Epoch)
 		}
 	})
 }
 
-// worker.go:311 passes over a shard that the table says is its own, and dynamodb-checkpointer.go:291 tells it so: after
-// a write outage of its worker nobody reads the shard until somebody restarts.
+// worker.go:311 passes over a shard that the table says is its own, and
+// dynamodb-checkpointer.go:291 tells it so: after a write outage of its worker nobody reads the
+// shard until somebody restarts.
 func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t *testing.T) {
 	for name, fault := range map[string]awstest.Fault{
 		"writes fail":                {Operation: "UpdateItem", Effect: awstest.Fail},
@@ -176,7 +177,8 @@ func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t
 	}
 }
 
-// The moment of the first start goes with the table: made anew, it must not move past what nobody has read yet.
+// The moment of the first start goes with the table: made anew, it must not move past what nobody
+// has read yet.
 func TestATableMadeAnewKeepsTheFirstStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
@@ -283,7 +285,8 @@ func TestAShortOutageOfTheTableChangesNothing(t *testing.T) {
 	}
 }
 
-// The lease table is all that the others see: a worker that renews its leases and cannot read must give them up itself.
+// The lease table is all that the others see: a worker that renews its leases and cannot read must
+// give them up itself.
 func TestAWorkerThatIsCutOffFromKinesisLeavesItsShardsToOthers(t *testing.T) {
 	for _, effect := range []awstest.Effect{awstest.Drop, awstest.Hang, awstest.Fail} {
 		t.Run(string(effect), func(t *testing.T) {
@@ -328,7 +331,8 @@ func TestAWorkerThatCanReadKeepsItsShardsWhateverListShardsSays(t *testing.T) {
 	})
 }
 
-// What is read while no checkpoint can be written is read again by the next owner, when the lease goes too.
+// What is read while no checkpoint can be written is read again by the next owner, when the lease
+// goes too.
 func TestReadingWaitsWhileNoCheckpointCanBeWritten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
@@ -381,7 +385,8 @@ func TestATableThatIsDeletedIsMadeAnewAndTheWorkersRecover(t *testing.T) {
 			}
 			return len(leases) == 4
 		})
-		// The checkpoints are lost, so all is read again: from the application's start, and that is the trim horizon.
+		// The checkpoints are lost, so all is read again: from the application's start, and that is
+		// the trim horizon.
 		counts := count(a, b)
 		for i, s := range c.Everything() {
 			if i < 100 && counts[s] < 2 || counts[s] < 1 {

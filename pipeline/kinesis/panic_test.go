@@ -13,8 +13,8 @@ import (
 	"rootwatch/pipeline/kinesis/lease"
 )
 
-// common-shard-consumer.go:175 calls the record processor without a recover: a panic there ends the process, and after
-// its restart it comes again.
+// common-shard-consumer.go:175 calls the record processor without a recover: a panic there ends the
+// process, and after its restart it comes again.
 func TestAPanicGivesTheLeaseUpAndTheProcessLives(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})

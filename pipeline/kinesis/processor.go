@@ -12,8 +12,8 @@ import (
 	"rootwatch/pipeline/kinesis/lease"
 )
 
-// processor hands every answer to the pipeline as a batch and returns at once, so that fetching goes on while the pipeline
-// works; the batch's Done moves the checkpoint.
+// processor hands every answer to the pipeline as a batch and returns at once, so that fetching
+// goes on while the pipeline works; the batch's Done moves the checkpoint.
 type processor func(context.Context, *pipeline.Batch) error
 
 // process blocks while the pipeline is full: that is the back-pressure on fetching.

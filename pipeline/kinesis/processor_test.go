@@ -8,8 +8,8 @@ import (
 	"rootwatch/pipeline/kinesis/lease"
 )
 
-// After the end of a tenure nothing may call it lost any more.
-func TestAFinishedTenureIsNotLostLater(t *testing.T) {
+// After a lease is released nothing may call it lost any more.
+func TestAReleasedLeaseIsNotLostLater(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})

@@ -267,7 +267,8 @@ type bare struct {
 	told       int // record processors told of their end
 }
 
-// startBare runs the bare library as a user of it would: each batch is checkpointed when it is processed.
+// startBare runs the bare library as a user of it would: each batch is checkpointed when it is
+// processed.
 func (c *cloud) startBare(id string, change func(*config.KinesisClientLibConfiguration)) *bare {
 	c.t.Helper()
 	k, d := c.Clients(id)
@@ -283,7 +284,8 @@ func (c *cloud) startBare(id string, change func(*config.KinesisClientLibConfigu
 	return b
 }
 
-// end stops the library, which may wait for a parent shard for ever: all shards are made to look finished meanwhile.
+// end stops the library, which may wait for a parent shard for ever: all shards are made to look
+// finished meanwhile.
 func (c *cloud) endBare(b *bare) {
 	c.t.Helper()
 	ended := make(chan struct{})

@@ -17,8 +17,8 @@ import (
 	"rootwatch/pipeline/kinesis/metrics"
 )
 
-// common-shard-consumer.go:115 waits for the parent of a leased child without a look at the stop: with the parent
-// unfinished elsewhere, Shutdown hangs for ever.
+// common-shard-consumer.go:115 waits for the parent of a leased child without a look at the stop:
+// with the parent unfinished elsewhere, Shutdown hangs for ever.
 func TestStopDoesNotWaitForAParentThatIsUnfinishedElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
@@ -62,8 +62,8 @@ func TestTheBareLibraryHangsOnAParentThatIsUnfinishedElsewhere(t *testing.T) {
 	})
 }
 
-// A parent without a checkpoint counts as deleted in the library (polling-shard-consumer.go:114), and of the two
-// parents of a merge it knows one.
+// A parent without a checkpoint counts as deleted in the library (polling-shard-consumer.go:114),
+// and of the two parents of a merge it knows one.
 func TestAChildStartsOnlyAfterBothParentsOfAMerge(t *testing.T) {
 	for name, slow := range map[string]string{"first parent is slow": shardID(0), "second parent is slow": shardID(1)} {
 		t.Run(name, func(t *testing.T) {
@@ -116,8 +116,8 @@ func TestAParentWithoutALeaseIsReadBeforeItsChild(t *testing.T) {
 	})
 }
 
-// The row of a parent may be gone (somebody deleted it) while Kinesis still has the shard: it is read again, and its
-// children wait for it.
+// The row of a parent may be gone (somebody deleted it) while Kinesis still has the shard: it is
+// read again, and its children wait for it.
 func TestAMissingRowOfAParentThatStillExistsClosesTheGate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
@@ -137,8 +137,8 @@ func TestAMissingRowOfAParentThatStillExistsClosesTheGate(t *testing.T) {
 	})
 }
 
-// record-processor-checkpointer.go:70 remembers SHARD_END before it has been written: when the write fails, the shard
-// may be skipped for good, or never be closed.
+// record-processor-checkpointer.go:70 remembers SHARD_END before it has been written: when the
+// write fails, the shard may be skipped for good, or never be closed.
 func TestTheEndOfAShardIsWrittenAgainUntilItIsThere(t *testing.T) {
 	for name, fault := range map[string]awstest.Fault{
 		"refused":                {Effect: awstest.Fail},
@@ -200,8 +200,8 @@ func TestFinishedShardsAreClosedAndReadNoMore(t *testing.T) {
 	})
 }
 
-// Split, merge and UpdateShardCount while records come, with two workers: nothing lost, nothing doubled, and in each
-// line of descent nothing of a child before its parents' last.
+// Split, merge and UpdateShardCount while records come, with two workers: nothing lost, nothing
+// doubled, and in each line of descent nothing of a child before its parents' last.
 func TestReshardingUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{UpdateDuration: 2 * time.Second})
@@ -239,8 +239,8 @@ func TestReshardingUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	})
 }
 
-// A deleted shard's lease is of no use any more; one that was not read to its end is a loss that must be said, and not
-// asked for for ever.
+// A deleted shard's lease is of no use any more; one that was not read to its end is a loss that
+// must be said, and not asked for for ever.
 func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 	unfinished := func(_ context.Context, _ *reader, b *batch) error { // what is in the parent is never finished
 		if b.ShardID != shardID(0) {
@@ -292,8 +292,8 @@ func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 	}
 }
 
-// A stream that was deleted and made anew has shards of the same names. Their leases say nothing about them, the
-// finished ones least of all.
+// A stream that was deleted and made anew has shards of the same names. Their leases say nothing
+// about them, the finished ones least of all.
 func TestAStreamMadeAnewIsReadFromItsStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})

@@ -12,7 +12,8 @@ import (
 	"rootwatch/pipeline/kinesis/metrics"
 )
 
-// worker.go:276 sleeps before anything and takes one lease a pass: of 64 shards one a minute, by default.
+// worker.go:276 sleeps before anything and takes one lease a pass: of 64 shards one a minute, by
+// default.
 func TestSixtyFourShardsAreHeldAndReadWithinAMinute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 64
@@ -50,7 +51,8 @@ func TestTheBareLibraryHoldsFewOfSixtyFourShardsAfterAMinute(t *testing.T) {
 	})
 }
 
-// At rest a worker looks once a quarter of a lease, and renews each lease as often. These figures are the bill.
+// At rest a worker looks once a quarter of a lease, and renews each lease as often. These figures
+// are the bill.
 func TestAtRestTheTableIsScannedOnceAQuarterOfALease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards, quarters, quarter = 200, 6, 5 * time.Second

@@ -14,7 +14,8 @@ import (
 
 const day = 24 * time.Hour // the retention of a stream, unless somebody pays for more
 
-// calendar is a clock for Kinesis and the worker that can be set forward: days of polling would be too many calls.
+// calendar is a clock for Kinesis and the worker that can be set forward: days of polling would be
+// too many calls.
 type calendar struct{ ahead atomic.Int64 }
 
 func (c *calendar) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
@@ -37,7 +38,8 @@ func (c *calendar) cloud(t *testing.T) *cloud {
 
 func (c *calendar) set(_ *lease.Config, f *fetch.Config) { f.Now = c.now }
 
-// What is deleted unread is counted once, wherever the application stood; what was only quiet is not.
+// What is deleted unread is counted once, wherever the application stood; what was only quiet is
+// not.
 func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
 	losses := func(r *reader) float64 { return r.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint) }
 	readTen := func(c *cloud, first *reader, _ *calendar) {
@@ -99,7 +101,8 @@ func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
 	}
 }
 
-// A lease that never got a checkpoint, because the pipeline never finished, has lost what its shard had.
+// A lease that never got a checkpoint, because the pipeline never finished, has lost what its shard
+// had.
 func TestALeaseWithoutACheckpointKnowsWhatItHasLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var clock calendar
@@ -120,7 +123,8 @@ func TestALeaseWithoutACheckpointKnowsWhatItHasLost(t *testing.T) {
 	})
 }
 
-// Records that are deleted before a worker that is behind comes to them: its iterator moves over them without a word.
+// Records that are deleted before a worker that is behind comes to them: its iterator moves over
+// them without a word.
 func TestAWorkerThatFallsBehindTheRetentionSaysSo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var clock calendar

@@ -14,8 +14,9 @@ import (
 	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// The library begins at LATEST wherever there is no checkpoint (config.go:61, common-shard-consumer.go:94): in a shard
-// that it has held without finding a record, everything that comes until the next start is lost.
+// The library begins at LATEST wherever there is no checkpoint (config.go:61,
+// common-shard-consumer.go:94): in a shard that it has held without finding a record, everything
+// that comes until the next start is lost.
 func TestRecordsPutBeforeTheFirstCheckpointAreReadAfterARestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
@@ -101,7 +102,8 @@ func TestStartAtATimeReadsFromThereOn(t *testing.T) {
 	})
 }
 
-// A first start by a local clock that is ahead of Kinesis's would pass over what arrives in between.
+// A first start by a local clock that is ahead of Kinesis's would pass over what arrives in
+// between.
 func TestTheFirstStartIsKinesisTimeAndKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
@@ -161,8 +163,8 @@ func TestTheBareLibraryLosesWhatIsPutIntoTheChildrenOfASplit(t *testing.T) {
 	})
 }
 
-// A reshard before the first start must not turn "from now on" into "from the reshard on": the finished parent was
-// never read.
+// A reshard before the first start must not turn "from now on" into "from the reshard on": the
+// finished parent was never read.
 func TestAFirstStartAfterAReshardReadsNothingOlder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
@@ -183,8 +185,8 @@ func TestAFirstStartAfterAReshardReadsNothingOlder(t *testing.T) {
 	})
 }
 
-// The same, but a start time that is later than the reshard: what the parent had was read, so its children are read from
-// their beginning.
+// The same, but a start time that is later than the reshard: what the parent had was read, so its
+// children are read from their beginning.
 func TestAChildOfAReadParentIsReadFromItsBeginningWhateverTheStartIs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})

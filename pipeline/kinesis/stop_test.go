@@ -11,8 +11,8 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// The library looks at its stop channel only after an answer: throttled it took 20 s (polling-shard-consumer.go:157), and
-// its pauses of up to 5 s cannot be cut short.
+// The library looks at its stop channel only after an answer: throttled it took 20 s
+// (polling-shard-consumer.go:157), and its pauses of up to 5 s cannot be cut short.
 func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 	hour := func(cfg *Config) { trimHorizon(cfg); cfg.PollInterval = time.Hour }
 	for name, test := range map[string]struct {
@@ -63,7 +63,8 @@ func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 	}
 }
 
-// The library has no drain in Shutdown: what is in flight is forgotten, and read again after the restart.
+// The library has no drain in Shutdown: what is in flight is forgotten, and read again after the
+// restart.
 func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
@@ -84,8 +85,8 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	})
 }
 
-// A stop must have an end, also with a pipeline that never finishes: leases are released, an error says it, nothing
-// unfinished is checkpointed.
+// A stop must have an end, also with a pipeline that never finishes: leases are released, an error
+// says it, nothing unfinished is checkpointed.
 func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *testing.T) {
 	for _, blocked := range []bool{false, true} {
 		t.Run(fmt.Sprintf("submit blocked %v", blocked), func(t *testing.T) {

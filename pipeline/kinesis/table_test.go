@@ -16,8 +16,9 @@ import (
 	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// dynamodb-checkpointer.go:126 describes, then creates, and takes ResourceInUse for a failure: of workers that start
-// together all but one die. It does not wait until the table is ACTIVE, either, and pays for 10 reads and writes.
+// dynamodb-checkpointer.go:126 describes, then creates, and takes ResourceInUse for a failure: of
+// workers that start together all but one die. It does not wait until the table is ACTIVE, either,
+// and pays for 10 reads and writes.
 func TestWorkersThatStartTogetherShareOneNewTable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 4, awstest.Options{CreateDuration: 10 * time.Second})

@@ -13,7 +13,8 @@ import (
 	"rootwatch/pipeline/dynamo"
 )
 
-// A process that ran on the bare library leaves rows without epoch and counter behind, whose owner may be alive.
+// A process that ran on the bare library leaves rows without epoch and counter behind, whose owner
+// may be alive.
 func TestRowsOfTheBareLibraryAreTakenOverWithTheirCheckpoints(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
@@ -47,8 +48,9 @@ func TestRowsOfTheBareLibraryAreTakenOverWithTheirCheckpoints(t *testing.T) {
 	})
 }
 
-// The items as the version before wrote them, literally: a worker of this one takes them over with all that they know, and leaves
-// items of the same form behind, since a worker of the version before may run beside it.
+// The items as the version before wrote them, literally: a worker of this one takes them over with
+// all that they know, and leaves items of the same form behind, since a worker of the version
+// before may run beside it.
 func TestItemsOfTheVersionBeforeAreTakenOverAndKeepTheirForm(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 3, awstest.Options{})
@@ -129,7 +131,8 @@ func TestItemsOfTheVersionBeforeAreTakenOverAndKeepTheirForm(t *testing.T) {
 	})
 }
 
-// A worker of the version before that renews its lease keeps it, and hands it over when it is asked: by the attributes alone.
+// A worker of the version before that renews its lease keeps it, and hands it over when it is
+// asked: by the attributes alone.
 func TestAWorkerOfTheVersionBeforeSharesWithOneOfThis(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})

@@ -1,4 +1,5 @@
-// Package retry is the one policy for waiting before another try. It knows nothing of what is tried.
+// Package retry is the one policy for waiting before another try. It knows nothing of what is
+// tried.
 package retry
 
 import (
@@ -13,10 +14,11 @@ const (
 	growth     = 2
 )
 
-// Do calls try until it succeeds, returns an error made by Stop, or ctx ends; it calls try at least once. The pauses between
-// two tries grow from 100 ms to longest and are spread at random, so that many who failed together do not come back together.
-// failed, which may be nil, is told of each error that is followed by another try, and of the pause before it. The error is
-// that of the last try without Stop around it, or the cause of the context's end.
+// Do calls try until it succeeds, returns an error made by Stop, or ctx ends; it calls try at least
+// once. The pauses between two tries grow from 100 ms to longest and are spread at random, so that
+// many who failed together do not come back together. failed, which may be nil, is told of each
+// error that is followed by another try, and of the pause before it. The error is that of the last
+// try without Stop around it, or the cause of the context's end.
 func Do(ctx context.Context, longest time.Duration, try func() error, failed func(err error, pause time.Duration)) error {
 	policy := backoff.NewExponentialBackOff()
 	policy.InitialInterval, policy.Multiplier, policy.MaxInterval = firstPause, growth, longest

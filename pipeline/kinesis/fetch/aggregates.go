@@ -10,13 +10,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// aggregateMagic begins a record into which the Kinesis Producer Library has packed many: the magic, one protobuf
-// message, its MD5 (amazon-kinesis-producer, aggregation-format.md).
+// aggregateMagic begins a record into which the Kinesis Producer Library has packed many: the
+// magic, one protobuf message, its MD5 (amazon-kinesis-producer, aggregation-format.md).
 var aggregateMagic = []byte{0xF3, 0x89, 0x9A, 0xC2}
 
-// poisonMark stands before data that looks like an aggregate and must not reach the library's own expansion, which
-// drops the whole batch for bad protobuf and panics for a partition key index out of range. Unmark takes it away. Data
-// that begins with the mark by itself is marked as well: Unmark returns all data as it was received.
+// poisonMark stands before data that looks like an aggregate and must not reach the library's own
+// expansion, which drops the whole batch for bad protobuf and panics for a partition key index out
+// of range. Unmark takes it away. Data that begins with the mark by itself is marked as well:
+// Unmark returns all data as it was received.
 const poisonMark = 0x00
 
 func isAggregate(data []byte) bool {
@@ -28,8 +29,8 @@ func isAggregate(data []byte) bool {
 	return bytes.Equal(sum[:], digest)
 }
 
-// expand replaces each aggregate among the records by the records in it. One that cannot be read stays as it is, as
-// one record, marked: it ends as undecodable, alone.
+// expand replaces each aggregate among the records by the records in it. One that cannot be read
+// stays as it is, as one record, marked: it ends as undecodable, alone.
 func expand(records []awstypes.Record) []awstypes.Record {
 	if !slices.ContainsFunc(records, func(r awstypes.Record) bool { return bytes.HasPrefix(r.Data, aggregateMagic) || isMarked(r.Data) }) {
 		return records
@@ -87,14 +88,15 @@ const (
 	recordData             = 3
 )
 
-// An aggregate with more than a few records must have this many bytes for each: no event is as small, and millions of
-// empty records in one answer would take gigabytes.
+// An aggregate with more than a few records must have this many bytes for each: no event is as
+// small, and millions of empty records in one answer would take gigabytes.
 const (
 	minAggregated = 64
 	fewAggregated = 100
 )
 
-// parseAggregate returns the data of the records in an AggregatedRecord; the slices share memory with message.
+// parseAggregate returns the data of the records in an AggregatedRecord; the slices share memory
+// with message.
 func parseAggregate(message []byte) ([][]byte, error) {
 	var keys uint64
 	var records [][]byte

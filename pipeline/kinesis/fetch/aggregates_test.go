@@ -24,7 +24,8 @@ func records(data ...[]byte) []awstypes.Record {
 	return out
 }
 
-// received is what the pipeline gets of records: expanded here, seen by the library, unmarked in the session.
+// received is what the pipeline gets of records: expanded here, seen by the library, unmarked by
+// the consumer.
 func received(t testing.TB, in []awstypes.Record) (data [][]byte) {
 	t.Helper()
 	seen, err := deagg.DeaggregateRecords(expand(in))
@@ -88,7 +89,8 @@ func TestTheRecordsOfAnAggregateKeepItsSequenceNumberAndArrival(t *testing.T) {
 	}
 }
 
-// deaggregator.go:60 returns nothing at all for one bad aggregate, and :85 takes an index unchecked.
+// deaggregator.go:60 returns nothing at all for one bad aggregate, and :85 takes an index
+// unchecked.
 func TestTheBareLibraryDropsTheBatchOrPanics(t *testing.T) {
 	dropped, err := deagg.DeaggregateRecords(records([]byte("good"), streamtest.Seal([]byte("this is no protobuf at all")), []byte("good")))
 	if err == nil || len(dropped) != 0 {
@@ -102,8 +104,8 @@ func TestTheBareLibraryDropsTheBatchOrPanics(t *testing.T) {
 	deagg.DeaggregateRecords(records(streamtest.Seal(streamtest.Sub(streamtest.Keyed("key"), 1, []byte("bad"))))) //nolint:errcheck // it panics
 }
 
-// FuzzExpand: whatever the records hold, nothing panics, the library neither errs nor panics on what it is given, and
-// what is no aggregate arrives as it was.
+// FuzzExpand: whatever the records hold, nothing panics, the library neither errs nor panics on
+// what it is given, and what is no aggregate arrives as it was.
 func FuzzExpand(f *testing.F) {
 	f.Add([]byte("plain"), []byte("message"), false)
 	f.Add(streamtest.AggregateOf("a", "b"), streamtest.Sub(streamtest.Keyed("key"), 0, []byte("data")), true)
@@ -140,8 +142,8 @@ func FuzzExpand(f *testing.F) {
 	})
 }
 
-// checkExpansion compares with the library: what an aggregate is expanded to is what the library makes of it. We may be
-// stricter (it stays one record then) and we fail less often.
+// checkExpansion compares with the library: what an aggregate is expanded to is what the library
+// makes of it. We may be stricter (it stays one record then) and we fail less often.
 func checkExpansion(t *testing.T, aggregate []byte, got [][]byte) {
 	want, ok := libraryExpansion(aggregate)
 	switch whole := len(got) == 1 && bytes.Equal(got[0], aggregate); {

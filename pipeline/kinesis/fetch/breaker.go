@@ -27,9 +27,10 @@ type BreakerConfig struct {
 	Logger  *slog.Logger
 }
 
-// Breaker is the circuit breaker between Kinesis and the leases: it knows whether Kinesis gives this worker records at all,
-// whichever shard they are of. A worker that can renew its leases and cannot read (cut off, no permission, a key that it may
-// not use) must not keep shards from those that can.
+// Breaker is the circuit breaker between Kinesis and the leases: it knows whether Kinesis gives
+// this worker records at all, whichever shard they are of. A worker that can renew its leases and
+// cannot read (cut off, no permission, a key that it may not use) must not keep shards from those
+// that can.
 //
 //	         no good answer for the timeout
 //	closed ---------------------------------> open
@@ -39,9 +40,9 @@ type BreakerConfig struct {
 //	                            |                |
 //	                            +----------------+
 //
-// Closed, leases are taken and kept. Open, the worker holds none and takes none for a rest, so that the others find what it has
-// given up. A worker whose probes succeed and whose reads do not would take the same leases again and again: the rest doubles
-// each time.
+// Closed, leases are taken and kept. Open, the worker holds none and takes none for a rest, so that
+// the others find what it has given up. A worker whose probes succeed and whose reads do not would
+// take the same leases again and again: the rest doubles each time.
 type Breaker struct {
 	cfg BreakerConfig
 
@@ -66,8 +67,9 @@ const (
 	healthy     = 10 * time.Minute // closed for longer than this, the next outage is a new one
 )
 
-// Check returns why Kinesis gives this worker no records, nil while the breaker is closed. held is the number of leases that
-// the worker has; unfinished are shards that a probe may try to read. It is called again and again, never twice at once.
+// Check returns why Kinesis gives this worker no records, nil while the breaker is closed. held is
+// the number of leases that the worker has; unfinished are shards that a probe may try to read. It
+// is called again and again, never twice at once.
 func (b *Breaker) Check(ctx context.Context, held int, unfinished []string) error {
 	if b.open != nil {
 		return b.tryAgain(ctx, unfinished)
@@ -96,8 +98,8 @@ func (b *Breaker) Check(ctx context.Context, held int, unfinished []string) erro
 	return b.open
 }
 
-// tryAgain closes an open breaker when its rest is over and a probe is answered. The shard is another each time: one that fails
-// alone must not speak for all.
+// tryAgain closes an open breaker when its rest is over and a probe is answered. The shard is
+// another each time: one that fails alone must not speak for all.
 func (b *Breaker) tryAgain(ctx context.Context, unfinished []string) error {
 	if len(unfinished) == 0 || !time.Now().After(b.until) {
 		return b.open
@@ -147,8 +149,8 @@ func (b *Breaker) call(ctx context.Context, do func() error) error {
 	return err
 }
 
-// answered books the end of a call. One that failed for its rate, for an old iterator, or because its lease ended shows nothing
-// either way.
+// answered books the end of a call. One that failed for its rate, for an old iterator, or because
+// its lease ended shows nothing either way.
 func (b *Breaker) answered(ctx context.Context, err error) {
 	var expired *awstypes.ExpiredIteratorException
 	b.mu.Lock()
@@ -169,7 +171,8 @@ func (b *Breaker) answered(ctx context.Context, err error) {
 	}
 }
 
-// asksOn is longer than the pause between two tries: after it nobody asks any more, and silence means nothing.
+// asksOn is longer than the pause between two tries: after it nobody asks any more, and silence
+// means nothing.
 const asksOn = 10 * time.Second
 
 // silence is for how long there has been no good answer to any call, 0 if nothing is asked in vain.

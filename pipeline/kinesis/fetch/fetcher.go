@@ -38,13 +38,13 @@ type Config struct {
 	Now          func() time.Time // Kinesis's calendar, which the retention is counted by
 }
 
-// Fetcher answers the library's calls. Between it and Kinesis every error that time heals is waited out, so that the
-// library, which gives the shard up on most of them without telling anybody, sees only records, silence, the end of a
-// shard, and the end of a held lease.
+// Fetcher answers the library's calls. Between it and Kinesis every error that time heals is waited
+// out, so that the library, which gives the shard up on most of them without telling anybody, sees
+// only records, silence, the end of a shard, and the end of a held lease.
 type Fetcher struct {
 	cfg       Config
 	metrics   *metrics.Metrics
-	budget    *Memory
+	memory    *Memory
 	retention *retention
 
 	mu      sync.Mutex
@@ -55,7 +55,7 @@ type Fetcher struct {
 func New(cfg Config) *Fetcher {
 	return &Fetcher{
 		cfg: cfg, metrics: cfg.Metrics, readers: make(map[*lease.Held]*Reader),
-		budget:    &Memory{total: cfg.Memory, gauge: cfg.Metrics.FetchMemory},
+		memory:    &Memory{total: cfg.Memory, gauge: cfg.Metrics.FetchMemory},
 		retention: &retention{svc: cfg.Kinesis, stream: cfg.Stream, now: cfg.Now},
 	}
 }
@@ -76,7 +76,8 @@ func (f *Fetcher) Reader(h *lease.Held) *Reader {
 	return r
 }
 
-// Forget gives up the reader of a lease that is read no more, and the memory of an answer that nobody has taken.
+// Forget gives up the reader of a lease that is read no more, and the memory of an answer that
+// nobody has taken.
 func (f *Fetcher) Forget(h *lease.Held) {
 	f.mu.Lock()
 	r := f.readers[h]
@@ -104,8 +105,8 @@ func (f *Fetcher) heldOf(token string) *lease.Held {
 	return nil
 }
 
-// GetRecords blocks until there is an answer to give: records, an empty answer after the poll interval, the end of the
-// shard, or the end of the held lease as an error.
+// GetRecords blocks until there is an answer to give: records, an empty answer after the poll
+// interval, the end of the shard, or the end of the held lease as an error.
 func (f *Fetcher) GetRecords(token string) (*awskinesis.GetRecordsOutput, error) {
 	h := f.heldOf(token)
 	if h == nil {
@@ -114,7 +115,8 @@ func (f *Fetcher) GetRecords(token string) (*awskinesis.GetRecordsOutput, error)
 	return f.Reader(h).next(token)
 }
 
-// Reader reads the shard of one held lease. Only the goroutine of the library's consumer of that lease uses it.
+// Reader reads the shard of one held lease. Only the goroutine of the library's consumer of that
+// lease uses it.
 type Reader struct {
 	*Fetcher
 	held       *lease.Held
@@ -141,8 +143,9 @@ type Reader struct {
 // Held is the lease whose shard is read.
 func (r *Reader) Held() *lease.Held { return r.held }
 
-// Take hands the last answer's records over: where they end, and the memory that they have reserved. It fails when the lease is
-// over: nobody will see the records then, and the shard is not at its end.
+// Take hands the last answer's records over: where they end, and the memory that they have
+// reserved. It fails when the lease is over: nobody will see the records then, and the shard is not
+// at its end.
 func (r *Reader) Take() (last lease.Position, memory Reservation, ok bool) {
 	if r.held.Over().Err() != nil {
 		r.closed = false
@@ -185,8 +188,9 @@ func (r *Reader) fetch() (*awskinesis.GetRecordsOutput, error) {
 	if err := retry.Sleep(r.held.Reading(), max(r.limiter.delay(time.Now()), time.Until(r.idle))); err != nil {
 		return nil, err
 	}
-	// While the checkpoint cannot be written the lease is probably going too: what were read now would be read again by the
-	// next owner. The wait costs nothing that the loss of the lease would not cost as well.
+	// While the checkpoint cannot be written the lease is probably going too: what were read now
+	// would be read again by the next owner. The wait costs nothing that the loss of the lease
+	// would not cost as well.
 	for r.held.Stalled() {
 		if err := retry.Sleep(r.held.Reading(), stallPause); err != nil {
 			return nil, err
@@ -215,24 +219,25 @@ func (r *Reader) fetch() (*awskinesis.GetRecordsOutput, error) {
 	return out, nil
 }
 
-// reserve waits for the memory of the next answer. Whether a shard answers is not known before it has: where memory is scarce
-// it is asked for one record first, so that shards that hang do not hold the memory of full answers.
+// reserve waits for the memory of the next answer. Whether a shard answers is not known before it
+// has: where memory is scarce it is asked for one record first, so that shards that hang do not
+// hold the memory of full answers.
 func (r *Reader) reserve() error {
-	most := min(maxAnswerMemory, r.budget.total)
+	most := min(maxAnswerMemory, r.Fetcher.memory.total)
 	r.limit = r.cfg.MaxRecords
 	estimate := r.estimate(r.limit, most)
 	if r.answered.IsZero() {
-		if r.budget.tryReserve(estimate) {
-			r.memory = Reservation{r.budget, estimate}
+		if r.Fetcher.memory.tryReserve(estimate) {
+			r.memory = Reservation{r.Fetcher.memory, estimate}
 			return nil
 		}
 		r.limit = 1
 		estimate = r.estimate(r.limit, most)
 	}
-	if err := r.budget.reserve(r.held.Reading(), estimate); err != nil {
+	if err := r.Fetcher.memory.reserve(r.held.Reading(), estimate); err != nil {
 		return err
 	}
-	r.memory = Reservation{r.budget, estimate}
+	r.memory = Reservation{r.Fetcher.memory, estimate}
 	return nil
 }
 
@@ -303,7 +308,8 @@ func dataBytes(records []awstypes.Record) (n int) {
 	return n
 }
 
-// newIterator asks for an iterator after the last record handed on, else after the checkpoint, else at the start.
+// newIterator asks for an iterator after the last record handed on, else after the checkpoint, else
+// at the start.
 func (r *Reader) newIterator() error {
 	in := &awskinesis.GetShardIteratorInput{ShardId: aws.String(r.held.ShardID())}
 	in.StreamName, in.StreamARN = r.cfg.Stream.Params()
@@ -368,8 +374,8 @@ func (r *Reader) failed(err error) {
 	r.held.Log().Warn("fetching records failed: trying again from the same place", "result", result, "err", err)
 }
 
-// What an answer costs: its body (base64 in JSON, read into a buffer that grows) and its records lie in memory together:
-// measured, 14 MB of body and 10 MB of data for the largest one.
+// What an answer costs: its body (base64 in JSON, read into a buffer that grows) and its records
+// lie in memory together: measured, 14 MB of body and 10 MB of data for the largest one.
 const (
 	maxAnswerBytes  = 10 << 20
 	memoryPerByte   = 2.4
@@ -378,8 +384,9 @@ const (
 	recordOverhead  = 256
 )
 
-// estimate says how much memory the next answer may need at the most, as far as can be told: a shard takes in 1 MB/s, so a
-// caught-up one has little new; else as many records as are asked for, of the largest size seen with half as much again.
+// estimate is how much memory the next answer may need at the most, as far as is known: a shard
+// takes in 1 MB/s, so a caught-up one has little new; else as many records as are asked for, of the
+// largest size seen with half as much again.
 func (r *Reader) estimate(limit int32, most int64) int64 {
 	bytes := float64(maxAnswerBytes)
 	switch {

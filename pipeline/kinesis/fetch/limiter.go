@@ -2,12 +2,13 @@ package fetch
 
 import "time"
 
-// Kinesis allows 5 reads a second and 2 MB/s of a shard, with a burst of 10 MB (Service quotas of Kinesis Data
-// Streams). The library counts the same and, at the limit, sleeps for up to five seconds without a look at stop or
-// lease. limiter keeps the same books a little more strictly, so that the waiting happens here, where it can be cut short.
+// Kinesis allows 5 reads a second and 2 MB/s of a shard, with a burst of 10 MB (Service quotas of
+// Kinesis Data Streams). The library counts the same and, at the limit, sleeps for up to five
+// seconds without a look at stop or lease. limiter keeps the same books a little more strictly, so
+// that the waiting happens here, where it can be cut short.
 //
-// The library looks at its books before a call, as soon as the call before has returned. So each call must last until
-// the next one will be allowed.
+// The library looks at its books before a call, as soon as the call before has returned. So each
+// call must last until the next one will be allowed.
 const (
 	readsPerSecond     = 5
 	burstBytes         = 10_000_000
@@ -27,8 +28,9 @@ type limiter struct {
 	checked   time.Time // when left was brought up to date
 }
 
-// ask books a call of the library. The library refuses one that comes within a second of the fifth before it: that is
-// why this one, whose return brings the next, waits for a second after the fourth before it.
+// ask books a call of the library. The library refuses one that comes within a second of the fifth
+// before it: that is why this one, whose return brings the next, waits for a second after the
+// fourth before it.
 func (l *limiter) ask(now time.Time) {
 	l.hold = l.asked[l.next].Add(libraryCallWindow + limiterMargin)
 	l.asked[l.next] = now

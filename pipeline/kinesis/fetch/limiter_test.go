@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// libraryLimiter is a polling-shard-consumer's, on a made-up clock (polling-shard-consumer.go:258-311).
+// libraryLimiter is a polling-shard-consumer's, on a made-up clock
+// (polling-shard-consumer.go:258-311).
 type libraryLimiter struct {
 	window     time.Time
 	callsLeft  int
@@ -48,8 +49,8 @@ func (l *libraryLimiter) after(now time.Time, bytes int) {
 	}
 }
 
-// At its limits the library sleeps for up to five seconds without a look at stop or lease. Whatever the answers are and
-// however long anything takes, the limiter must get there first.
+// At its limits the library sleeps for up to five seconds without a look at stop or lease. Whatever
+// the answers are and however long anything takes, the limiter must get there first.
 func TestTheLibrarysLimiterNeverTrips(t *testing.T) {
 	for seed := range uint64(2000) {
 		dice := rand.New(rand.NewPCG(seed, 1))

@@ -7,9 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Memory bounds the memory of all fetches and of the batches in flight, in bytes. Reservations are served in the order
-// of asking, so that a large one is not starved by small ones. One that is larger than the whole memory waits until
-// nothing else is reserved: some fetch can always go on.
+// Memory bounds the memory of all fetches and of the batches in flight, in bytes. Reservations are
+// served in the order of asking, so that a large one is not starved by small ones. One that is
+// larger than the whole memory waits until nothing else is reserved: some fetch can always go on.
 type Memory struct {
 	total int64
 	gauge prometheus.Gauge
@@ -25,7 +25,8 @@ type Reservation struct {
 	bytes int64
 }
 
-// Resize changes a reservation to what it has turned out to need. It never waits: what is there is there.
+// Resize changes a reservation to what it has turned out to need. It never waits: what is there is
+// there.
 func (s *Reservation) Resize(to int64) {
 	if s.of != nil {
 		s.of.resize(s.bytes, to)

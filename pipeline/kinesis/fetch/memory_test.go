@@ -56,7 +56,7 @@ func TestReservationsAreServedInTheOrderOfAsking(t *testing.T) {
 	})
 }
 
-func TestAReservationLargerThanTheBudgetWaitsUntilItIsAlone(t *testing.T) {
+func TestAReservationLargerThanTheMemoryWaitsUntilItIsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newMemory(100)
 		if err := b.reserve(t.Context(), 1); err != nil {
@@ -114,8 +114,9 @@ func TestACancelledReservationLetsTheNextOnePass(t *testing.T) {
 	})
 }
 
-// Many askers, sizes and cancellations: the books are even at the end, and the bound holds all the time.
-func TestTheBudgetKeepsItsBoundAndItsBooks(t *testing.T) {
+// Many askers, sizes and cancellations: the books are even at the end, and the bound holds all the
+// time.
+func TestTheMemoryKeepsItsBoundAndItsBooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newMemory(1000)
 		var wg sync.WaitGroup

@@ -12,11 +12,13 @@ import (
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 )
 
-// What was not read within the stream's retention is gone, and Kinesis does not always say so: a sequence number that was
-// trimmed may be refused or be taken for the oldest record left, and an iterator moves over what was deleted before it. So
-// the books are kept here: up to when everything that arrived was handed on, against the oldest moment that is retained.
+// What was not read within the stream's retention is gone, and Kinesis does not always say so: a
+// sequence number that was trimmed may be refused or be taken for the oldest record left, and an
+// iterator moves over what was deleted before it. So the books are kept here: up to when everything
+// that arrived was handed on, against the oldest moment that is retained.
 
-// retention is how long the stream keeps its records. It is asked for again where it matters, since it can be changed.
+// retention is how long the stream keeps its records. It is asked for again where it matters, since
+// it can be changed.
 type retention struct {
 	svc    *awskinesis.Client
 	stream lease.Stream
@@ -39,7 +41,8 @@ func (r *retention) known() time.Duration {
 	return r.hours
 }
 
-// ask returns what Kinesis says now, or said not longer ago than age; what was known before where it does not answer.
+// ask returns what Kinesis says now, or said not longer ago than age; what was known before where
+// it does not answer.
 func (r *retention) ask(ctx context.Context, age time.Duration) time.Duration {
 	r.mu.Lock()
 	fresh := r.now().Sub(r.asked) < age
@@ -60,11 +63,12 @@ func (r *retention) ask(ctx context.Context, age time.Duration) time.Duration {
 	return r.known()
 }
 
-// toleratedGap is how much of a gap is nothing: at the oldest record some seconds always pass between two reads.
+// toleratedGap is how much of a gap is nothing: at the oldest record some seconds always pass
+// between two reads.
 const toleratedGap = time.Minute
 
-// checkRetention looks, before a read, whether what comes next was deleted before it was read. A gap is counted once, and reading
-// goes on at the oldest record left.
+// checkRetention looks, before a read, whether what comes next was deleted before it was read. A
+// gap is counted once, and reading goes on at the oldest record left.
 func (r *Reader) checkRetention() {
 	// It may have been lowered: once in a while it is asked for without need.
 	if kept := r.retention.ask(r.held.Reading(), 10*time.Minute); r.readUpTo.IsZero() || kept == 0 || r.retention.now().Sub(r.readUpTo) <= kept {
@@ -84,9 +88,10 @@ func (r *Reader) checkRetention() {
 	r.readUpTo = horizon
 }
 
-// trimmed is called when Kinesis refuses the sequence number after which reading was to go on. To go on asking would never
-// end: reading goes on at the oldest record. Nothing is lost where the shard was only quiet: everything that had arrived
-// within the retention was read, and the sequence number is older than it.
+// trimmed is called when Kinesis refuses the sequence number after which reading was to go on. To
+// go on asking would never end: reading goes on at the oldest record. Nothing is lost where the
+// shard was only quiet: everything that had arrived within the retention was read, and the sequence
+// number is older than it.
 func (r *Reader) trimmed(after string, refused error) {
 	horizon := r.retention.now().Add(-r.retention.ask(r.held.Reading(), time.Minute))
 	at := r.positionTime()

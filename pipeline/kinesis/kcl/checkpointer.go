@@ -10,9 +10,9 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/partition"
 )
 
-// checkpointer is the library's view of the leases. It decides nothing and calls nobody: the coordinator acquires
-// leases, and the library learns here which shards it may read. That takes the library's own lease handling, with
-// its unconditional writes, out of the game.
+// checkpointer is the library's view of the leases. It decides nothing and calls nobody: the
+// coordinator acquires leases, and the library learns here which shards it may read. That takes the
+// library's own lease handling, with its unconditional writes, out of the game.
 type checkpointer struct {
 	me       string
 	leases   *lease.Registry
@@ -38,9 +38,9 @@ func newCheckpointer(cfg Config) *checkpointer {
 // Init has nothing to do: the worker has made the table ready before the library starts.
 func (c *checkpointer) Init() error { return nil }
 
-// FetchCheckpoint resets what the library remembers of the shard to the truth: its memory runs ahead of failed writes
-// (record-processor-checkpointer.go sets it before the write). It never names an owner: a worker that were told of
-// itself would not ask for the shard again.
+// FetchCheckpoint resets what the library remembers of the shard to the truth: its memory runs
+// ahead of failed writes (record-processor-checkpointer.go sets it before the write). It never
+// names an owner: a worker that were told of itself would not ask for the shard again.
 func (c *checkpointer) FetchCheckpoint(s *partition.ShardStatus) error {
 	h := c.leases.Get(s.ID)
 	c.mu.Lock()
@@ -65,9 +65,10 @@ func (c *checkpointer) FetchCheckpoint(s *partition.ShardStatus) error {
 	return nil
 }
 
-// GetLease grants the shards that the coordinator holds. A first grant needs a FetchCheckpoint before it, so that a
-// late renewal of an ended consumer cannot take up the lease when it is held again; a renewal is answered from memory. The
-// library makes itself another ShardStatus of a shard that ListShards did not show for a moment: that gets it no second consumer.
+// GetLease grants the shards that the coordinator holds. A first grant needs a FetchCheckpoint
+// before it, so that a late renewal of an ended consumer cannot take up the lease when it is held
+// again; a renewal is answered from memory. The library makes itself another ShardStatus of a shard
+// that ListShards did not show for a moment: that gets it no second consumer.
 func (c *checkpointer) GetLease(s *partition.ShardStatus, workerID string) error {
 	h := c.leases.Get(s.ID)
 	c.mu.Lock()
@@ -96,8 +97,9 @@ func (c *checkpointer) CheckpointSequence(s *partition.ShardStatus) error {
 	return h.WriteCheckpoint(h.Over())
 }
 
-// RemoveLeaseOwner is the library's last word on a shard, whichever way its consumer ended: the lease is given back here. It
-// blocks while what is in flight is finished, and only the consumer's goroutine waits.
+// RemoveLeaseOwner is the library's last word on a shard, whichever way its consumer ended: the
+// lease is given back here. It blocks while what is in flight is finished, and only the consumer's
+// goroutine waits.
 func (c *checkpointer) RemoveLeaseOwner(shardID string) error {
 	c.mu.Lock()
 	o := c.offers[shardID]
@@ -112,7 +114,8 @@ func (c *checkpointer) RemoveLeaseOwner(shardID string) error {
 	return nil
 }
 
-// RemoveLeaseInfo does nothing: the coordinator removes the items of deleted shards, when it is sure.
+// RemoveLeaseInfo does nothing: the coordinator removes the items of deleted shards, when it is
+// sure.
 func (c *checkpointer) RemoveLeaseInfo(string) error { return nil }
 
 // GetLeaseOwner names us for a shard that we hold.

@@ -96,7 +96,8 @@ func TestTheBareLibraryStealsByTheHostsClock(t *testing.T) {
 	})
 }
 
-// The library's memory of a shard must not decide anything either: FetchCheckpoint puts the table's truth back.
+// The library's memory of a shard must not decide anything either: FetchCheckpoint puts the table's
+// truth back.
 func TestFetchCheckpointForgetsWhatTheLibraryHasOnlyRemembered(t *testing.T) {
 	leases := &checkpointer{leases: lease.NewRegistry(nil), finished: func(id string) bool { return id == "finished" }}
 	for id, want := range map[string]string{"finished": lease.ShardEnd, "open": ""} {
@@ -128,7 +129,8 @@ func TestTheBareLibrarysWorkersRaceForTheTable(t *testing.T) {
 	})
 }
 
-// The library's consumer may ask once more for a lease that was given back; when it is held again that is not for it.
+// The library's consumer may ask once more for a lease that was given back; when it is held again
+// that is not for it.
 func TestALateRenewalDoesNotTakeUpTheNextHolding(t *testing.T) {
 	streamtest.Bubble(t, func(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})

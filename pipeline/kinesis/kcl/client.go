@@ -12,8 +12,9 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// newClient returns the Kinesis client that the library gets: it wants a concrete client, so the answers are
-// put in by a middleware before anything is built or sent. No error of the network reaches the library.
+// newClient returns the Kinesis client that the library gets: it wants a concrete client, so the
+// answers are put in by a middleware before anything is built or sent. No error of the network
+// reaches the library.
 func newClient(region string, shards func() []string, f *fetch.Fetcher) *awskinesis.Client {
 	return awskinesis.New(awskinesis.Options{
 		Region: region,
@@ -46,7 +47,8 @@ func nilIfError[T any](out *T, err error) (any, error) {
 	return out, nil
 }
 
-// listed are shards without their parents: the library would wait for those without an end, and only for one of two.
+// listed are shards without their parents: the library would wait for those without an end, and
+// only for one of two.
 func listed(ids []string) *awskinesis.ListShardsOutput {
 	out := &awskinesis.ListShardsOutput{Shards: make([]awstypes.Shard, 0, len(ids))}
 	for _, id := range ids {

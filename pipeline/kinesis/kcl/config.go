@@ -45,11 +45,13 @@ func (l *Library) Start() error { return l.worker.Start() }
 // Shutdown ends the event loop and waits for the consumers, and they for the leases that they read.
 func (l *Library) Shutdown() { l.worker.Shutdown() }
 
-// muteLibrary silences what the library writes to the global logrus, past its logger: once, as other workers may be running.
+// muteLibrary silences what the library writes to the global logrus, past its logger: once, as
+// other workers may be running.
 var muteLibrary = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
 
-// libraryConfig leaves the library nothing to decide: no start position (the fetcher has it), no renewals (the coordinator
-// renews), no pause between reads (the fetcher makes them), short passes, which cost nothing, as every answer comes from memory.
+// libraryConfig leaves the library nothing to decide: no start position (the fetcher has it), no
+// renewals (the coordinator renews), no pause between reads (the fetcher makes them), short passes,
+// which cost nothing, as every answer comes from memory.
 func libraryConfig(c Config) *config.KinesisClientLibConfiguration {
 	const never = 1_000_000_000_000 // ms, 31 years
 	cfg := config.NewKinesisClientLibConfig(c.Application, c.Stream, c.Region, c.Worker).

@@ -40,8 +40,9 @@ func (c *consumer) ProcessRecords(in *kcl.ProcessRecordsInput) {
 	c.cfg.Process(c.reader, in.Records)
 }
 
-// Shutdown closes a shard that was read to its end; on a stop there is nothing to do here, since the end of the held lease
-// (RemoveLeaseOwner) drains and checkpoints whichever way the consumer ends.
+// Shutdown closes a shard that was read to its end; on a stop there is nothing to do here, since
+// the end of the held lease (RemoveLeaseOwner) drains and checkpoints whichever way the consumer
+// ends.
 func (c *consumer) Shutdown(in *kcl.ShutdownInput) {
 	if c.held == nil || in.ShutdownReason != kcl.TERMINATE || !c.reader.AtEnd() {
 		return

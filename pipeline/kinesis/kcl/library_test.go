@@ -171,7 +171,8 @@ func TestTheLibrarysErrorsAreTakenForWhatTheyAre(t *testing.T) {
 	}
 }
 
-// panicking is a checkpointer whose every call is a panic; PrepareCheckpoint's result is a nil dereference in the library.
+// panicking is a checkpointer whose every call is a panic; PrepareCheckpoint's result is a nil
+// dereference in the library.
 type panicking struct{}
 
 func (panicking) Checkpoint(*string) error { panic("Checkpoint") }
@@ -180,7 +181,8 @@ func (panicking) PrepareCheckpoint(*string) (interfaces.IPreparedCheckpointer, e
 	panic("PrepareCheckpoint")
 }
 
-// Checkpoints are written by the held lease; what the library writes is the end of a shard, when it was truly reached.
+// Checkpoints are written by the held lease; what the library writes is the end of a shard, when it
+// was truly reached.
 func TestTheConsumerAsksTheLibraryForTheEndOfAShardAlone(t *testing.T) {
 	streamtest.Bubble(t, func(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})

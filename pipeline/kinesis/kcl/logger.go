@@ -10,8 +10,8 @@ import (
 	kcllog "github.com/vmware/vmware-go-kcl-v2/logger"
 )
 
-// logger passes the library's log on. What it calls an error is mostly our own way to end a consumer; the rest is
-// a warning, since whatever matters is decided and reported on this side.
+// logger passes the library's log on. What it calls an error is mostly our own way to end a
+// consumer; the rest is a warning, since whatever matters is decided and reported on this side.
 type logger struct{ log *slog.Logger }
 
 var _ kcllog.Logger = logger{}
@@ -32,7 +32,8 @@ func (l logger) Infof(format string, args ...any)  { l.write(slog.LevelDebug, fo
 func (l logger) Warnf(format string, args ...any)  { l.write(slog.LevelWarn, format, args) }
 func (l logger) Errorf(format string, args ...any) { l.write(slog.LevelWarn, format, args) }
 
-// Fatalf does not exit: it is the library's answer to clients that it cannot make, and ours are given to it.
+// Fatalf does not exit: it is the library's answer to clients that it cannot make, and ours are
+// given to it.
 func (l logger) Fatalf(format string, args ...any) { l.write(slog.LevelError, format, args) }
 
 func (l logger) Panicf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }

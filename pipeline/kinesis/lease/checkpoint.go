@@ -42,12 +42,13 @@ func (h *Held) WriteCheckpoint(ctx context.Context) error {
 	return nil
 }
 
-// maxTried bounds how many of the failed checkpoints a write allows for. One beyond them costs the lease and a second
-// reading, not a record.
+// maxTried bounds how many of the failed checkpoints a write allows for. One beyond them costs the
+// lease and a second reading, not a record.
 const maxTried = 50
 
-// before are the checkpoints that may be in the table: the last that was written, and those whose write failed since. A
-// write on any other must be refused, or one that was given up could land after its successor and take it back.
+// before are the checkpoints that may be in the table: the last that was written, and those whose
+// write failed since. A write on any other must be refused, or one that was given up could land
+// after its successor and take it back.
 func (h *Held) before() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -57,8 +58,9 @@ func (h *Held) before() []string {
 	return append([]string{h.written}, h.tried...)
 }
 
-// due is the checkpoint that belongs into the table, with its time, and whether it may not be there yet. Once the shard
-// is at its end nothing else is due: SHARD_END may have been written without our knowing it, and would refuse it.
+// due is the checkpoint that belongs into the table, with its time, and whether it may not be there
+// yet. Once the shard is at its end nothing else is due: SHARD_END may have been written without
+// our knowing it, and would refuse it.
 func (h *Held) due() (checkpoint, at string, moved bool) {
 	finished, _ := h.inFlight.state()
 	h.mu.Lock()
@@ -73,8 +75,8 @@ func (h *Held) due() (checkpoint, at string, moved bool) {
 	return checkpoint, at, checkpoint != "" && checkpoint != h.written
 }
 
-// WriteEnd closes the shard: it waits until all of it is finished and writes SHARD_END, again and again while the
-// lease is ours, since the children wait for it.
+// WriteEnd closes the shard: it waits until all of it is finished and writes SHARD_END, again and
+// again while the lease is ours, since the children wait for it.
 func (h *Held) WriteEnd() error {
 	if err := h.inFlight.wait(h.over); err != nil {
 		return err

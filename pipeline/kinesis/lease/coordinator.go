@@ -31,16 +31,18 @@ type Config struct {
 	Start       StartAt // the zero value: at the application's first start
 	Duration    time.Duration
 	Handoff     time.Duration // limit of a handoff
-	// Readable is asked before each look at the table: how many leases are held, and which shards are not finished. While it
-	// returns an error Kinesis gives this worker no records: the leases are given up then, and none is taken.
+	// Readable is asked before each look at the table: how many leases are held, and which shards
+	// are not finished. While it returns an error Kinesis gives this worker no records: the leases
+	// are given up then, and none is taken.
 	Readable func(ctx context.Context, held int, unfinished []string) error
 	Metrics  *metrics.Metrics
 	Logger   *slog.Logger
 	Now      func() time.Time // the host's clock, for people who look at the table
 }
 
-// Coordinator shares the leases out with those of the other workers: in each pass it looks at the shards and at the lease table,
-// has balance decide, and carries the plan out. Beside the passes it renews what is held and sees what others ask for.
+// Coordinator shares the leases out with those of the other workers: in each pass it looks at the
+// shards and at the lease table, has balance decide, and carries the plan out. Beside the passes it
+// renews what is held and sees what others ask for.
 type Coordinator struct {
 	cfg     Config
 	table   *table
@@ -92,7 +94,8 @@ func New(cfg Config) (*Coordinator, *Registry) {
 	return c, c.leases
 }
 
-// Prepare makes sure of the lease table, waiting out what waiting heals. serverTime is Kinesis's time, by which records arrive.
+// Prepare makes sure of the lease table, waiting out what waiting heals. serverTime is Kinesis's
+// time, by which records arrive.
 func (c *Coordinator) Prepare(ctx context.Context, serverTime time.Time) error {
 	c.serverTime = serverTime
 	return awserr.WaitOut(ctx, c.log, func() error { return c.makeTable(ctx) })
@@ -128,12 +131,12 @@ func (c *Coordinator) Wake() {
 	}
 }
 
-// ended takes note of the end of a tenure. A shard that the pipeline has failed in is left to the others for a while;
-// when nobody wants it, it comes back.
-func (c *Coordinator) ended(t *Held) {
-	if cause := context.Cause(t.over); errors.Is(cause, ErrPanic) || errors.Is(cause, ErrRefused) {
+// ended notes that a lease was given back. A shard that the pipeline has failed in is left to the
+// others for a while; when nobody wants it, it comes back.
+func (c *Coordinator) ended(h *Held) {
+	if cause := context.Cause(h.over); errors.Is(cause, ErrPanic) || errors.Is(cause, ErrRefused) {
 		c.mu.Lock()
-		c.backedOff[t.shard.ID] = time.Now().Add(c.quarter())
+		c.backedOff[h.shard.ID] = time.Now().Add(c.quarter())
 		c.mu.Unlock()
 	}
 	c.Wake()
@@ -154,7 +157,7 @@ func (c *Coordinator) Run(ctx context.Context) {
 		case <-timer.C:
 		case <-c.woken:
 			timer.Stop()
-			// Many tenures end together: one look serves them all.
+			// Many leases end together: one look serves them all.
 			if retry.Sleep(ctx, min(50*time.Millisecond, c.quarter())) != nil {
 				return
 			}
@@ -213,8 +216,8 @@ func (c *Coordinator) view() *view {
 	return v
 }
 
-// list refreshes the shards. Where that fails the last list does: leases of shards that are known can still be taken, and
-// somebody has to.
+// list refreshes the shards. Where that fails the last list does: leases of shards that are known
+// can still be taken, and somebody has to.
 func (c *Coordinator) list(ctx context.Context) error {
 	now := time.Now()
 	if !c.lastList.IsZero() && now.Sub(c.lastList) < max(c.quarter(), time.Second) {
@@ -291,7 +294,8 @@ func (c *Coordinator) carryOut(ctx context.Context, p *plan) (took int) {
 // calls are made at once, so many at the most.
 const calls = 16
 
-// take acquires leases, unless a stop comes between: each may take as long as a call to a table that does not answer.
+// take acquires leases, unless a stop comes between: each may take as long as a call to a table
+// that does not answer.
 func (c *Coordinator) take(ctx context.Context, all []taking) int {
 	var took atomic.Int64
 	var group errgroup.Group
@@ -319,7 +323,8 @@ func (c *Coordinator) acquire(ctx context.Context, t taking) bool {
 		seen = nil
 	}
 	asked := time.Now()
-	// Not cut short by a stop: a lease that was taken without our knowing it would be nobody's until it expires.
+	// Not cut short by a stop: a lease that was taken without our knowing it would be nobody's
+	// until it expires.
 	l, err := c.table.acquire(context.WithoutCancel(ctx), s, seen, t.expired)
 	if err != nil {
 		if !errors.Is(err, errFenced) && ctx.Err() == nil {
@@ -343,7 +348,8 @@ func (c *Coordinator) acquire(ctx context.Context, t taking) bool {
 	return true
 }
 
-// ask puts our claim on leases of others, until a call fails. One that is refused was lost or claimed meanwhile.
+// ask puts our claim on leases of others, until a call fails. One that is refused was lost or
+// claimed meanwhile.
 func (c *Coordinator) ask(ctx context.Context, all []asking) {
 	for _, a := range all {
 		id := a.lease.shardID
@@ -359,8 +365,9 @@ func (c *Coordinator) ask(ctx context.Context, all []asking) {
 	}
 }
 
-// CancelClaims takes back what was asked for and not got: a lease that is handed over to a worker that has stopped, or takes none,
-// would be nobody's until the claim expires. It is called after the last pass.
+// CancelClaims takes back what was asked for and not got: a lease that is handed over to a worker
+// that has stopped, or takes none, would be nobody's until the claim expires. It is called after
+// the last pass.
 func (c *Coordinator) CancelClaims() { c.cancelClaims(slices.Collect(maps.Keys(c.claims))) }
 
 func (c *Coordinator) cancelClaims(ids []string) {

@@ -74,8 +74,8 @@ func TestALeaseExpiresWhenItHasNotMovedForItsWholeDuration(t *testing.T) {
 	})
 }
 
-// A worker that has not looked for long (its table was out of reach, its process was stopped) must not take what
-// moved in between for half as old as its absence.
+// A worker that has not looked for long (its table was out of reach, its process was stopped) must
+// not take what moved in between for half as old as its absence.
 func TestAfterALongAbsenceALeaseThatMovedIsFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newLooker(20 * time.Second)
@@ -93,7 +93,8 @@ func TestAfterALongAbsenceALeaseThatMovedIsFresh(t *testing.T) {
 	})
 }
 
-// The owner gives a lease up before anybody may take it, whenever within their rhythms each of them looks.
+// The owner gives a lease up before anybody may take it, whenever within their rhythms each of them
+// looks.
 func TestTheFenceIsAheadOfExpiry(t *testing.T) {
 	const duration = 20 * time.Second
 	for look := time.Duration(0); look < 5*time.Second; look += 250 * time.Millisecond {

@@ -6,16 +6,18 @@ import (
 	"time"
 )
 
-// firstStart is the moment from which an application reads where it has no checkpoint, as the lease table keeps it. It goes
-// with the table: one that is made anew by a worker that starts must not move it past what nobody has read yet. So whoever
-// knows an earlier moment puts that into the table, and who has just written the first one waits until the others, if
-// there are any, have had a look.
+// firstStart is the moment from which an application reads where it has no checkpoint, as the lease
+// table keeps it. It goes with the table: one that is made anew by a worker that starts must not
+// move it past what nobody has read yet. So whoever knows an earlier moment puts that into the
+// table, and who has just written the first one waits until the others, if there are any, have had
+// a look.
 type firstStart struct {
 	time  time.Time
 	until time.Time // no lease is taken before then
 }
 
-// adopt takes the moment that the table has. ours says that it is the one that this worker has just proposed.
+// adopt takes the moment that the table has. ours reports whether it is the one that this worker
+// has just proposed.
 func (f *firstStart) adopt(kept time.Time, ours bool, wait time.Duration) {
 	if f.time.IsZero() && ours {
 		f.until = time.Now().Add(wait)
@@ -38,7 +40,7 @@ func (c *Coordinator) keepFirst(ctx context.Context, seen string) error {
 	c.log.Warn("the first start in the lease table is later than the application's, or missing: it is set back",
 		"table", c.table.name, "found", seen, "first_start", Stamp(c.first.time))
 	if err := c.table.lowerFirstStart(ctx, seen, c.first.time); err != nil && !errors.Is(err, errFenced) {
-		return err // with errFenced somebody was faster: the next look tells
+		return err // with errFenced somebody was faster: the next look shows it
 	}
 	return nil
 }

@@ -25,8 +25,9 @@ const (
 	observedAfter = testLease         // how long it must rest
 )
 
-// fleet is a simulation: the lease table, and workers that look, plan and act on it in made-up time, each in its own rhythm. What a
-// worker decides is balance's; what a call does is as the table's conditions have it.
+// fleet is a simulation: the lease table, and workers that look, plan and act on it in made-up
+// time, each in its own rhythm. What a worker decides is balance's; what a call does is as the
+// table's conditions have it.
 type fleet struct {
 	t       *testing.T
 	seed    uint64
@@ -460,8 +461,9 @@ func (f *fleet) uneven() string {
 	return ""
 }
 
-// Whatever a table looks like and whatever happens to the workers on it: no shard is long without an owner, no worker takes or asks
-// for more than its share, no living worker's lease is taken, and when nothing happens any more all is soon even and stays so.
+// Whatever a table looks like and whatever happens to the workers on it: no shard is long without
+// an owner, no worker takes or asks for more than its share, no living worker's lease is taken, and
+// when nothing happens any more all is soon even and stays so.
 func TestAnyFleetComesToRestWithEveryShardRead(t *testing.T) {
 	began := time.Now()
 	var free, orphan, settle time.Duration

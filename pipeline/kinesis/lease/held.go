@@ -51,8 +51,8 @@ var next = map[state][]state{
 	releasing: {released, lost},
 }
 
-// Held is one holding of one lease, from its acquisition to its end. The library's consumer of the shard, the record processor
-// and the coordinator meet here.
+// Held is one holding of one lease, from its acquisition to its end. The library's consumer of the
+// shard, the record processor and the coordinator meet here.
 type Held struct {
 	shard     *Shard
 	epoch     int64
@@ -80,8 +80,8 @@ type Held struct {
 	tried   []string    // those whose write failed since: each may be in the table, or come to be
 }
 
-// to changes the state, for a cause; nothing else does. It reports false, and changes nothing, where the present state does not
-// allow it.
+// to changes the state, for a cause; nothing else does. It reports false, and changes nothing,
+// where the present state does not allow it.
 //
 //	         stop, handoff, shard deleted,
 //	         no records from Kinesis                  all is finished
@@ -94,8 +94,8 @@ type Held struct {
 //	 | no renewal for 3/4 of the duration         v                           v
 //	 +-----------------------------------------> lost <-----------------------+
 //
-// Reading ends with the first step. What is acknowledged after cut or lost does not count, and what was before is still written
-// after cut, never after lost.
+// Reading ends with the first step. What is acknowledged after cut or lost does not count, and what
+// was before is still written after cut, never after lost.
 func (h *Held) to(s state, why error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -119,7 +119,8 @@ func (h *Held) to(s state, why error) bool {
 	return true
 }
 
-// beingReleased reports whether a renewal that is refused means nothing: the lease is, or was, given back meanwhile.
+// beingReleased reports whether a renewal that is refused means nothing: the lease is, or was,
+// given back meanwhile.
 func (h *Held) beingReleased() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -158,13 +159,15 @@ func (h *Held) Reading() context.Context { return h.reading }
 // Over ends when nothing that is finished from then on counts.
 func (h *Held) Over() context.Context { return h.over }
 
-// Stalled reports whether the last write of the checkpoint has failed: reading waits for one that does not.
+// Stalled reports whether the last write of the checkpoint has failed: reading waits for one that
+// does not.
 func (h *Held) Stalled() bool { return h.stalled.Load() }
 
 // StopReading ends the reading, for a cause, and lets what is in flight be finished.
 func (h *Held) StopReading(why error) { h.to(finishing, why) }
 
-// beginHandoff ends the reading of a lease that is to be given back: what is in flight may be finished, for the time of a handoff.
+// beginHandoff ends the reading of a lease that is to be given back: what is in flight may be
+// finished, for the time of a handoff.
 func (h *Held) beginHandoff(why error, limit time.Duration) {
 	if !h.to(finishing, why) {
 		return
@@ -183,7 +186,8 @@ func (h *Held) End(why error) {
 	h.to(cut, why)
 }
 
-// newHeld begins the holding of a lease that was just acquired; asked is the time before the acquisition was sent.
+// newHeld begins the holding of a lease that was just acquired; asked is the time before the
+// acquisition was sent.
 func newHeld(s *Shard, l *row, start StartAt, asked time.Time, t *table, m *metrics.Metrics, log *slog.Logger) *Held {
 	h := &Held{
 		shard: s, epoch: l.epoch, table: t, metrics: m,
@@ -215,25 +219,28 @@ func (h *Held) lose(why string) {
 	}
 }
 
-// Panicked ends the holding after a panic in a callback: the lease is given up, another try is made from the last checkpoint.
+// Panicked ends the holding after a panic in a callback: the lease is given up, another try is made
+// from the last checkpoint.
 func (h *Held) Panicked(where string, value any, stack []byte) {
 	h.metrics.Panics.Inc()
 	h.log.Error("panic recovered: the lease is given up", "in", where, "panic", value, "stack", string(stack))
 	h.End(ErrPanic)
 }
 
-// Add enters a batch whose last record is at p and returns what its Done must call. It is called in the order of the shard, before
-// the batch is handed on.
+// Add enters a batch whose last record is at p and returns what its Done must call. It is called in
+// the order of the shard, before the batch is handed on.
 func (h *Held) Add(p Position) (done func()) { return h.inFlight.add(p) }
 
 // CaughtUp notes that nothing more had arrived by then than what was handed on.
 func (h *Held) CaughtUp(at time.Time) { h.inFlight.caughtUp(at) }
 
-// ReleaseTimeout bounds the last two writes of a held lease, so that the stop's deadline can allow for them.
+// ReleaseTimeout bounds the last two writes of a held lease, so that the stop's deadline can allow
+// for them.
 const ReleaseTimeout = 2 * time.Second
 
-// finish gives the lease back: it lets what is in flight be finished, writes the last checkpoint and releases the lease, each as
-// far as its state allows. It is called once, when nobody reads the shard any more.
+// finish gives the lease back: it lets what is in flight be finished, writes the last checkpoint
+// and releases the lease, each as far as its state allows. It is called once, when nobody reads the
+// shard any more.
 func (h *Held) finish() {
 	defer h.metrics.Lag.Drop(h.shard.ID)
 	defer h.stopTimers()
@@ -241,8 +248,8 @@ func (h *Held) finish() {
 	if err := h.inFlight.wait(h.over); errors.Is(err, ErrLost) {
 		return
 	}
-	// The lease is still ours: also after the deadline what was acknowledged may be written, and the others need not wait for it to
-	// expire.
+	// The lease is still ours: also after the deadline what was acknowledged may be written, and
+	// the others need not wait for it to expire.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.over), min(h.table.timeout, ReleaseTimeout))
 	defer cancel()
 	if err := h.WriteCheckpoint(ctx); err != nil {
@@ -271,8 +278,9 @@ func (h *Held) stopTimers() {
 	}
 }
 
-// readUpTo is up to when the application has finished everything that arrived in the shard, as the lease tells it; zero if
-// it does not. A lease that was held before and has no checkpoint has finished nothing since the start.
+// readUpTo is up to when the application has finished everything that arrived in the shard, as the
+// lease shows it; zero if it does not. A lease that was held before and has no checkpoint has
+// finished nothing since the start.
 func (l *row) readUpTo(start StartAt) time.Time {
 	read := later(parseTime(l.readTime), parseTime(l.checkedAt))
 	if read.IsZero() && l.checkpoint == "" && l.epoch > 1 && !start.Oldest {

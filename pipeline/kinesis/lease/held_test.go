@@ -14,7 +14,7 @@ import (
 	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// testHeld is a tenure of a lease that is in the table.
+// testHeld is the holding of a lease that is in the table.
 func testHeld(t *testing.T, c *streamtest.Cloud) *Held {
 	t.Helper()
 	c.EnsureTable()
@@ -50,8 +50,8 @@ func TestTheCheckpointIsTheLastBatchBelowWhichAllAreFinished(t *testing.T) {
 	})
 }
 
-// In whatever order batches are finished and checkpoints written: a checkpoint never goes back, and is never ahead of
-// anything unfinished.
+// In whatever order batches are finished and checkpoints written: a checkpoint never goes back, and
+// is never ahead of anything unfinished.
 func TestCheckpointsNeverGoBackNorAhead(t *testing.T) {
 	streamtest.Bubble(t, func(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
@@ -191,7 +191,8 @@ func TestAHangingCheckpointDoesNotHoldUpTheEnd(t *testing.T) {
 	})
 }
 
-// The states as they are drawn over Held.to: no other change is possible, and each ends what it must.
+// The states as they are drawn over Held.to: no other change is possible, and each ends what it
+// must.
 func TestAHeldLeaseChangesAsItIsDrawn(t *testing.T) {
 	type step struct {
 		from, to       state

@@ -17,9 +17,9 @@ type Position struct {
 // time is the arrival as the lease table has it, "" if it is not known.
 func (p Position) time() string { return Stamp(p.Arrival) }
 
-// inFlight are the batches that were handed to the pipeline and are not finished, in the order of the shard. They are acknowledged
-// in any order. What counts is the last position below which all is acknowledged: it never goes back, and never passes a batch that
-// is not finished.
+// inFlight are the batches that were handed to the pipeline and are not finished, in the order of
+// the shard. They are acknowledged in any order. What counts is the last position below which all
+// is acknowledged: it never goes back, and never passes a batch that is not finished.
 type inFlight struct {
 	mu       sync.Mutex
 	batches  []*handed
@@ -28,14 +28,15 @@ type inFlight struct {
 	empty    chan struct{} // closed when batches gets empty; nil while nobody waits for it
 }
 
-// handed is one batch in flight: when it is done, everything up to last is finished, once all before it is.
+// handed is one batch in flight: when it is done, everything up to last is finished, once all
+// before it is.
 type handed struct {
 	last Position
 	done bool
 }
 
-// add enters a batch that ends at last, and returns what acknowledges it. It is called in the order of the shard, before the batch
-// is handed on.
+// add enters a batch that ends at last, and returns what acknowledges it. It is called in the order
+// of the shard, before the batch is handed on.
 func (q *inFlight) add(last Position) (acknowledge func()) {
 	b := &handed{last: last}
 	q.mu.Lock()
@@ -72,15 +73,17 @@ func (q *inFlight) caughtUp(at time.Time) {
 	q.readTo = later(q.readTo, at)
 }
 
-// state returns the position up to which all is finished, and the time by which everything that had arrived is.
+// state returns the position up to which all is finished, and the time by which everything that had
+// arrived is.
 func (q *inFlight) state() (finished Position, readTo time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.finished, q.readTo
 }
 
-// wait waits until everything handed on is finished. It fails when ctx has ended, also if nothing is in flight: what was fetched
-// last may then never have been handed on, and nothing may be taken for finished.
+// wait waits until everything handed on is finished. It fails when ctx has ended, also if nothing
+// is in flight: what was fetched last may then never have been handed on, and nothing may be taken
+// for finished.
 func (q *inFlight) wait(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// In whatever order batches are handed on and acknowledged, some of them twice: the position is that of the last batch below which
-// all are acknowledged, it never goes back, and the queue is empty when all are.
+// In whatever order batches are handed on and acknowledged, some of them twice: the position is
+// that of the last batch below which all are acknowledged, it never goes back, and the queue is
+// empty when all are.
 func TestTheFinishedPositionIsTheLastBelowWhichAllIsAcknowledged(t *testing.T) {
 	const queues, steps = 2000, 60
 	for seed := range uint64(queues) {

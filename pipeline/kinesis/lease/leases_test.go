@@ -123,8 +123,8 @@ func TestWhoMayAcquireALease(t *testing.T) {
 	}
 }
 
-// dynamodb-checkpointer.go:252 puts the whole row without a condition: a worker that has lost its lease overwrites its
-// successor and the successor's checkpoint.
+// dynamodb-checkpointer.go:252 puts the whole row without a condition: a worker that has lost its
+// lease overwrites its successor and the successor's checkpoint.
 func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 	streamtest.Bubble(t, func(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
@@ -136,18 +136,18 @@ func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 		if err := owner.checkpoint(t.Context(), s.ID, current.epoch, "20", "", []string{""}); err != nil {
 			t.Fatal(err)
 		}
-		// The same worker in an earlier tenure is a former owner, too.
+		// The same worker in an earlier holding is a former owner, too.
 		again := must(t)(former.acquire(t.Context(), s, rowOf(t, c, s.ID), true))
 		if err := former.checkpoint(t.Context(), s.ID, again.epoch, "30", "", []string{"20"}); err != nil {
 			t.Fatal(err)
 		}
 		for name, write := range map[string]func() error{
-			"checkpoint of another":             func() error { return owner.checkpoint(t.Context(), s.ID, current.epoch, "21", "", []string{"30"}) },
-			"checkpoint of an earlier tenure":   func() error { return former.checkpoint(t.Context(), s.ID, old.epoch, "10", "", []string{"30"}) },
-			"end of shard of an earlier tenure": func() error { return former.checkpoint(t.Context(), s.ID, old.epoch, ShardEnd, "", []string{"30"}) },
-			"renewal of an earlier tenure":      func() error { _, err := former.renew(t.Context(), s.ID, old.epoch, time.Time{}); return err },
-			"release of an earlier tenure":      func() error { return former.release(t.Context(), s.ID, old.epoch) },
-			"release by another":                func() error { return owner.release(t.Context(), s.ID, current.epoch) },
+			"checkpoint of another":              func() error { return owner.checkpoint(t.Context(), s.ID, current.epoch, "21", "", []string{"30"}) },
+			"checkpoint of an earlier holding":   func() error { return former.checkpoint(t.Context(), s.ID, old.epoch, "10", "", []string{"30"}) },
+			"end of shard of an earlier holding": func() error { return former.checkpoint(t.Context(), s.ID, old.epoch, ShardEnd, "", []string{"30"}) },
+			"renewal of an earlier holding":      func() error { _, err := former.renew(t.Context(), s.ID, old.epoch, time.Time{}); return err },
+			"release of an earlier holding":      func() error { return former.release(t.Context(), s.ID, old.epoch) },
+			"release by another":                 func() error { return owner.release(t.Context(), s.ID, current.epoch) },
 		} {
 			if err := write(); !errors.Is(err, errFenced) {
 				t.Errorf("%s: %v", name, err)
@@ -205,8 +205,8 @@ func TestASecondClaimDoesNotReplaceTheFirst(t *testing.T) {
 	})
 }
 
-// dynamodb-checkpointer.go:216 writes what the worker remembers as the checkpoint with every renewal: older than the
-// table's, and over SHARD_END.
+// dynamodb-checkpointer.go:216 writes what the worker remembers as the checkpoint with every
+// renewal: older than the table's, and over SHARD_END.
 func TestARenewalTouchesOnlyTimeoutAndCounter(t *testing.T) {
 	streamtest.Bubble(t, func(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
@@ -238,7 +238,8 @@ func TestARenewalTouchesOnlyTimeoutAndCounter(t *testing.T) {
 	})
 }
 
-// A write that was given up (a time limit, a cut connection) may land after the one that followed it.
+// A write that was given up (a time limit, a cut connection) may land after the one that followed
+// it.
 func TestAnAbandonedCheckpointCannotTakeALaterOneBack(t *testing.T) {
 	streamtest.Bubble(t, func(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
@@ -289,8 +290,8 @@ func TestAFinishedShardStaysFinished(t *testing.T) {
 	})
 }
 
-// polling-shard-consumer.go:102 does not wait for a renewal that is under way when it releases the lease: the renewal
-// takes it again, for nobody.
+// polling-shard-consumer.go:102 does not wait for a renewal that is under way when it releases the
+// lease: the renewal takes it again, for nobody.
 func TestALateRenewalDoesNotTakeAReleasedLease(t *testing.T) {
 	streamtest.Bubble(t, func(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
@@ -309,7 +310,8 @@ func TestALateRenewalDoesNotTakeAReleasedLease(t *testing.T) {
 	})
 }
 
-// dynamodb-checkpointer.go:450 scans one page, not consistently: with more leases than a page holds the rest looks free.
+// dynamodb-checkpointer.go:450 scans one page, not consistently: with more leases than a page holds
+// the rest looks free.
 func TestTheScanIsConsistentAndReadsAllPages(t *testing.T) {
 	streamtest.Bubble(t, func(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// view is all that a worker decides by: what its last look has found, and what it remembers of the looks before.
+// view is all that a worker decides by: what its last look has found, and what it remembers of the
+// looks before.
 type view struct {
 	me       string
 	now      time.Time
@@ -27,7 +28,8 @@ type view struct {
 	missing   map[string]time.Time // leases whose shard is not listed, since when
 }
 
-// plan is what a worker does after a look. Deciding it calls nobody; the coordinator carries it out.
+// plan is what a worker does after a look. Deciding it calls nobody; the coordinator carries it
+// out.
 type plan struct {
 	end     []ending // held leases that are given back
 	take    []taking // free leases to acquire
@@ -66,8 +68,8 @@ func (v *view) expired(shardID string) bool {
 	return v.observed.unchangedFor(shardID, v.now) >= v.duration
 }
 
-// balance decides what to do after a look. It is a function of its arguments alone; dice is for choices among equals, so that
-// workers that look at the same moment do not all choose the same.
+// balance decides what to do after a look. It is a function of its arguments alone; dice is for
+// choices among equals, so that workers that look at the same moment do not all choose the same.
 func balance(v *view, dice *rand.Rand) *plan {
 	p := &plan{freeSince: make(map[string]time.Time), missing: make(map[string]time.Time)}
 	for _, id := range slices.Sorted(maps.Keys(v.held)) {
@@ -141,7 +143,8 @@ func (c *census) share() int {
 	return (total + len(c.load) - 1) / len(c.load)
 }
 
-// take chooses free leases up to our share, and those beyond it that no other worker has wanted for a quarter of a lease.
+// take chooses free leases up to our share, and those beyond it that no other worker has wanted for
+// a quarter of a lease.
 func (v *view) take(p *plan, c *census, dice *rand.Rand) {
 	room, peers := c.share()-c.load[v.me], len(c.load) > 1
 	free := slices.Clone(c.free)
@@ -171,8 +174,8 @@ func (v *view) take(p *plan, c *census, dice *rand.Rand) {
 	}
 }
 
-// ask chooses leases of the workers that have at least two more than we, until none has or we have our share: the rest of a
-// surplus is for the workers that have less.
+// ask chooses leases of the workers that have at least two more than we, until none has or we have
+// our share: the rest of a surplus is for the workers that have less.
 func (v *view) ask(p *plan, c *census, dice *rand.Rand) {
 	load, theirs := maps.Clone(c.load), slices.Clone(c.theirs)
 	load[v.me] += len(p.take)
@@ -202,8 +205,8 @@ func (v *view) ask(p *plan, c *census, dice *rand.Rand) {
 	}
 }
 
-// cleanUp chooses the leases of shards that Kinesis has deleted, once they have been missing for a whole lease. What is missing
-// in an old list may be new.
+// cleanUp chooses the leases of shards that Kinesis has deleted, once they have been missing for a
+// whole lease. What is missing in an old list may be new.
 func (v *view) cleanUp(p *plan) {
 	if v.oldShards {
 		return

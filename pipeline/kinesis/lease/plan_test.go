@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// situation is a view in words: what every case has is filled in, and a case says what is different.
+// situation is a view in words: what every case has is filled in, and a case says what is
+// different.
 type situation struct {
 	shards  []string          // besides those that leases are named for
 	parents map[string]string // child to parent

@@ -20,12 +20,14 @@ type registered struct {
 	taken bool // somebody reads it, who will give it back
 }
 
-// NewRegistry returns an empty registry. ended, which may be nil, is told of each lease that was given back.
+// NewRegistry returns an empty registry. ended, which may be nil, is told of each lease that was
+// given back.
 func NewRegistry(ended func(*Held)) *Registry {
 	return &Registry{ended: ended, changed: make(chan struct{}, 1), held: make(map[string]*registered)}
 }
 
-// hold adds a held lease. Who sees its shard's lag finds it here too: /-/ready is not 200 before a lease is held.
+// hold adds a held lease. Who sees its shard's lag finds it here too: /-/ready is not 200 before a
+// lease is held.
 func (r *Registry) hold(h *Held) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,8 +56,8 @@ func (r *Registry) All() []*Held {
 	return all
 }
 
-// TakeUp reports whether the caller may read the shard of a held lease: its reading goes on, and nobody else has taken it up.
-// Who takes a lease up must give it back.
+// TakeUp reports whether the caller may read the shard of a held lease: its reading goes on, and
+// nobody else has taken it up. Who takes a lease up must give it back.
 func (r *Registry) TakeUp(h *Held) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,7 +69,8 @@ func (r *Registry) TakeUp(h *Held) bool {
 	return true
 }
 
-// GiveBack finishes what is in flight, writes the last checkpoint and releases the lease. It blocks as long as that takes.
+// GiveBack finishes what is in flight, writes the last checkpoint and releases the lease. It blocks
+// as long as that takes.
 func (r *Registry) GiveBack(h *Held) {
 	defer func() {
 		if v := recover(); v != nil { // the lease then expires
@@ -87,7 +90,8 @@ func (r *Registry) GiveBack(h *Held) {
 	h.finish()
 }
 
-// sweep gives back the leases whose reading has ended before anybody took them up: nobody else would.
+// sweep gives back the leases whose reading has ended before anybody took them up: nobody else
+// would.
 func (r *Registry) sweep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -99,7 +103,8 @@ func (r *Registry) sweep() {
 	}
 }
 
-// Empty ends all reading for the cause why and waits until every lease is given back, those too that are acquired meanwhile.
+// Empty ends all reading for the cause why and waits until every lease is given back, those too
+// that are acquired meanwhile.
 func (r *Registry) Empty(why error) {
 	for {
 		held := r.All()

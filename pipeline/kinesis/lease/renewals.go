@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Renew renews all leases every quarter of their duration, and those whose renewal has failed sooner: there is only half a
-// lease left for it. It starts a handoff where somebody asks for one.
+// Renew renews all leases every quarter of their duration, and those whose renewal has failed
+// sooner: there is only half a lease left for it. It starts a handoff where somebody asks for one.
 func (c *Coordinator) Renew(ctx context.Context) {
 	ticker := time.NewTicker(c.quarter() / 4)
 	defer ticker.Stop()
@@ -29,7 +29,7 @@ func (c *Coordinator) Renew(ctx context.Context) {
 	}
 }
 
-// renewAll returns the tenures whose renewal must be tried again.
+// renewAll returns the leases whose renewal must be tried again.
 func (c *Coordinator) renewAll(ctx context.Context, due []*Held) (failed []*Held) {
 	var mu sync.Mutex
 	var group errgroup.Group

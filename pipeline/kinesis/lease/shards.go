@@ -10,7 +10,7 @@ import (
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 )
 
-// Shard is one shard of the stream as ListShards tells it.
+// Shard is one shard of the stream as ListShards shows it.
 type Shard struct {
 	ID      string
 	Parents []string // none, the parent of a split, or both parents of a merge
@@ -18,11 +18,12 @@ type Shard struct {
 	Closed  bool     // no record will be added
 }
 
-// another reports whether a shard of the same name began elsewhere: it is a shard of a stream that was deleted or made anew.
+// another reports whether a shard of the same name began elsewhere: it is a shard of a stream that
+// was deleted or made anew.
 func (s *Shard) another(start string) bool { return start != "" && s.Start != "" && start != s.Start }
 
-// Stream names the stream in the calls of Kinesis: by ARN where one was given (another account's stream can
-// only be named so), else by name.
+// Stream names the stream in the calls of Kinesis: by ARN where one was given (another account's
+// stream can only be named so), else by name.
 type Stream struct {
 	Name string
 	ARN  string // "" when only the name was given
@@ -38,7 +39,7 @@ func ParseStream(s string) (Stream, error) {
 		}
 		name = strings.TrimPrefix(parts[5], "stream/")
 	}
-	if !validName(name, 128) {
+	if !validName(name) {
 		return Stream{}, fmt.Errorf("%q is not a stream's name: 1 to 128 letters, digits, '_', '.' and '-'", name)
 	}
 	ref := Stream{Name: name}
@@ -48,9 +49,9 @@ func ParseStream(s string) (Stream, error) {
 	return ref, nil
 }
 
-// validName is the rule that Kinesis streams and DynamoDB tables share, but for the length.
-func validName(s string, most int) bool {
-	if s == "" || len(s) > most {
+// validName reports whether a stream may have that name.
+func validName(s string) bool {
+	if s == "" || len(s) > 128 {
 		return false
 	}
 	return strings.IndexFunc(s, func(r rune) bool {
@@ -106,8 +107,9 @@ func ListShards(ctx context.Context, svc *awskinesis.Client, stream Stream, time
 	}
 }
 
-// mayStart is the parent gate: a child may be read only when each of its parents is finished or gone from the
-// stream, or events of one principal would overtake each other and a merge would forget its second parent.
+// mayStart is the parent gate: a child may be read only when each of its parents is finished or
+// gone from the stream, or events of one principal would overtake each other and a merge would
+// forget its second parent.
 func mayStart(s *Shard, shards map[string]*Shard, leases map[string]*row) bool {
 	for _, p := range s.Parents {
 		if _, listed := shards[p]; !listed {
@@ -120,9 +122,10 @@ func mayStart(s *Shard, shards map[string]*Shard, leases map[string]*row) bool {
 	return true
 }
 
-// bornRead reports whether the application has read from a parent of the shard, so that the shard must be read from its
-// beginning, whatever the configured start is. A parent that had ended before the application's start was finished
-// without being read: its child begins where the application does.
+// bornRead reports whether the application has read from a parent of the shard, so that the shard
+// must be read from its beginning, whatever the configured start is. A parent that had ended before
+// the application's start was finished without being read: its child begins where the application
+// does.
 func bornRead(s *Shard, leases map[string]*row) bool {
 	for _, p := range s.Parents {
 		if l := leases[p]; l != nil && l.checkpoint != "" && l.checkedAt != neverRead && !l.stale {

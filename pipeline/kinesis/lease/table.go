@@ -14,8 +14,8 @@ import (
 	"rootwatch/pipeline/dynamo"
 )
 
-// The attributes of a lease. The first six are those of the library's own table; an application that ran on
-// the bare library keeps its checkpoints.
+// The attributes of a lease. The first six are those of the library's own table; an application
+// that ran on the bare library keeps its checkpoints.
 const (
 	attrShardID      = "ShardID"
 	attrOwner        = "AssignedTo"
@@ -37,10 +37,11 @@ const (
 // ShardEnd is the checkpoint of a shard that was read to its end.
 const ShardEnd = "SHARD_END"
 
-// errTableMissing says that somebody has deleted the table.
+// errTableMissing is the error of a table that somebody has deleted.
 var errTableMissing = errors.New("the lease table does not exist")
 
-// errFenced says that the lease is no longer ours: another owner or a later epoch is in the table.
+// errFenced is the error of a write to a lease that is no longer ours: another owner or a later
+// epoch is in the table.
 var errFenced = errors.New("the lease has another owner")
 
 // lease is one item of the table as last read.
@@ -66,7 +67,8 @@ func (l *row) version() string {
 
 func (l *row) finished() bool { return l.checkpoint == ShardEnd && !l.stale }
 
-// table is the lease table. Its methods are single DynamoDB calls (scan: one a page) and hold no state.
+// table is the lease table. Its methods are single DynamoDB calls (scan: one a page) and hold no
+// state.
 type table struct {
 	svc      *dynamodb.Client
 	name     string
@@ -89,8 +91,8 @@ func (t *table) ensure(ctx context.Context) error {
 	return dynamo.Ensure(ctx, t.svc, t.name, attrShardID)
 }
 
-// firstStart returns the moment of the application's first start, writing proposed down if there is none
-// yet. It fails if the table already belongs to the leases of another stream.
+// firstStart returns the moment of the application's first start, writing proposed down if there is
+// none yet. It fails if the table already belongs to the leases of another stream.
 func (t *table) firstStart(ctx context.Context, stream string, proposed time.Time) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(t.timeout, 5*time.Second))
 	defer cancel()
@@ -127,7 +129,8 @@ func (e *StreamMismatchError) Error() string {
 	return fmt.Sprintf("lease table %s belongs to stream %s, not %s", e.Table, e.Stream, e.Want)
 }
 
-// scan reads all leases, consistently, page by page, and the first start beside them, as it is written there.
+// scan reads all leases, consistently, page by page, and the first start beside them, as it is
+// written there.
 func (t *table) scan(ctx context.Context) (leases map[string]*row, firstStart string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, max(t.timeout, 2*time.Second))
 	defer cancel()
@@ -172,9 +175,9 @@ func parseRow(item dynamo.Item) *row {
 	return l
 }
 
-// acquire takes the lease of a shard by one conditional update. seen is the lease as last read (nil: no item);
-// expired says that it has not moved for a whole lease, so that its owner and its claim count no more. The
-// update fails with errFenced if anybody has moved the lease since.
+// acquire takes the lease of a shard by one conditional update. seen is the lease as last read
+// (nil: no item); expired reports that it has not moved for a whole lease, so that its owner and
+// its claim count no more. The update fails with errFenced if anybody has moved the lease since.
 func (t *table) acquire(ctx context.Context, s *Shard, seen *row, expired bool) (*row, error) {
 	values := dynamo.Item{
 		":me": dynamo.String(t.me), ":t": t.leaseTimeout(), ":zero": dynamo.Number(0), ":one": dynamo.Number(1), ":none": dynamo.String(""), ":end": dynamo.String(ShardEnd), ":start": dynamo.String(s.Start),
@@ -221,8 +224,9 @@ func (t *table) lowerFirstStart(ctx context.Context, seen string, first time.Tim
 	return err
 }
 
-// renew moves the counter of a lease that is ours and returns the lease with a claim that others have put on it. readTo is
-// up to when everything that arrived is finished, zero if that is not known.
+// renew moves the counter of a lease that is ours and returns the lease with a claim that others
+// have put on it. readTo is up to when everything that arrived is finished, zero if that is not
+// known.
 func (t *table) renew(ctx context.Context, shardID string, epoch int64, readTo time.Time) (*row, error) {
 	set := "SET LeaseTimeout = :t, LeaseCounter = LeaseCounter + :one"
 	values := dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":t": t.leaseTimeout(), ":one": dynamo.Number(1)}
@@ -233,9 +237,10 @@ func (t *table) renew(ctx context.Context, shardID string, epoch int64, readTo t
 	return t.update(ctx, shardID, set, "AssignedTo = :me AND LeaseEpoch = :epoch", values)
 }
 
-// checkpoint writes a sequence number, or SHARD_END, into a lease that is ours and whose checkpoint is one of before ("":
-// none yet) or the same already, since the answer to a first write may have been lost. at is the arrival of the last
-// finished record (or neverRead), "" if it is not known: the one in the table stays then.
+// checkpoint writes a sequence number, or SHARD_END, into a lease that is ours and whose checkpoint
+// is one of before ("": none yet) or the same already, since the answer to a first write may have
+// been lost. at is the arrival of the last finished record (or neverRead), "" if it is not known:
+// the one in the table stays then.
 func (t *table) checkpoint(ctx context.Context, shardID string, epoch int64, sequenceNumber, at string, before []string) error {
 	values := dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":c": dynamo.String(sequenceNumber)}
 	known, absent := ":c", ""

@@ -1,4 +1,5 @@
-// Package metrics holds what the Kinesis source shows Prometheus: all counters, gauges and their label values.
+// Package metrics holds what the Kinesis source shows Prometheus: all counters, gauges and their
+// label values.
 package metrics
 
 import (
@@ -65,18 +66,19 @@ func New(reg prometheus.Registerer, now func() time.Time) *Metrics {
 		DataLoss:           vec("rootwatch_data_loss_total", "Times that records are known to have been skipped.", "cause", LossExpiredCheckpoint, LossShardDeleted),
 		Panics:             counter("rootwatch_panics_recovered_total", "Panics in callbacks of the Kinesis library that were recovered; the lease was given up."),
 		FetchMemory:        gauge("rootwatch_fetch_memory_bytes", "Memory that fetches and the batches in flight have reserved, in bytes."),
-		Lag:                &Lag{now: now, tenures: make(map[string]lagSample)},
+		Lag:                &Lag{now: now, samples: make(map[string]lagSample)},
 	}
 	reg.MustRegister(m.Lag)
 	return m
 }
 
-// Lag exports rootwatch_shard_behind_latest_seconds: what the last good answer said plus the time since
-// it, computed at the scrape, so that the figure grows while no answer comes. A shard is shown while it is ours.
+// Lag exports rootwatch_shard_behind_latest_seconds: what the last good answer said plus the time
+// since it, computed at the scrape, so that the figure grows while no answer comes. A shard is
+// shown while it is ours.
 type Lag struct {
 	now     func() time.Time
 	mu      sync.Mutex
-	tenures map[string]lagSample // by shard
+	samples map[string]lagSample // by shard
 }
 
 type lagSample struct {
@@ -93,7 +95,7 @@ func (c *Lag) Collect(ch chan<- prometheus.Metric) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for id, s := range c.tenures {
+	for id, s := range c.samples {
 		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, (s.behind + now.Sub(s.at)).Seconds(), id)
 	}
 }
@@ -101,13 +103,13 @@ func (c *Lag) Collect(ch chan<- prometheus.Metric) {
 func (c *Lag) Set(shardID string, behind time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tenures[shardID] = lagSample{behind, c.now()}
+	c.samples[shardID] = lagSample{behind, c.now()}
 }
 
 func (c *Lag) Drop(shardID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.tenures, shardID)
+	delete(c.samples, shardID)
 }
 
 // Oldest returns the time since the oldest of the last good answers, 0 if no shard is held.
@@ -115,7 +117,7 @@ func (c *Lag) Oldest() (shardID string, age time.Duration) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for id, s := range c.tenures {
+	for id, s := range c.samples {
 		if a := now.Sub(s.at); a >= age {
 			shardID, age = id, a
 		}

@@ -10,7 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// A gauge that is set with each answer would stand still while none comes: the dead shard would look caught up.
+// A gauge that is set with each answer would stand still while none comes: the dead shard would
+// look caught up.
 func TestLagGrowsWhileNoAnswerComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewPedanticRegistry()

@@ -52,7 +52,8 @@ func AggregateOf(data ...string) []byte {
 	return Seal(message)
 }
 
-// BadAggregates are what the library drops a whole batch for, or dies of; all of them are one record here.
+// BadAggregates are what the library drops a whole batch for, or dies of; all of them are one
+// record here.
 func BadAggregates() map[string][]byte {
 	field := func(num protowire.Number, typ protowire.Type) []byte { return protowire.AppendTag(nil, num, typ) }
 	bare := protowire.AppendBytes(field(aggregateRecords, protowire.BytesType), nil)

@@ -32,15 +32,16 @@ const (
 	Application = "rootwatch-test"
 )
 
-// Bubble runs f in made-up time: a lease of 20 seconds expires at once, and exactly then. Whatever f has started must
-// have ended when it returns.
+// Bubble runs f in made-up time: a lease of 20 seconds expires at once, and exactly then. Whatever
+// f has started must have ended when it returns.
 func Bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, f)
 }
 
-// Cloud is a Kinesis and a DynamoDB that are called without a network, since sockets do not wait in made-up time.
+// Cloud is a Kinesis and a DynamoDB that are called without a network, since sockets do not wait in
+// made-up time.
 type Cloud struct {
 	t *testing.T
 	*awstest.Service
@@ -288,8 +289,8 @@ func (c *Cloud) reshard(f func() error) (born []string) {
 	return born
 }
 
-// Row is an item of the lease table. It is read by the attributes' names as they stand in tables that are in use, past the code
-// that writes them.
+// Row is an item of the lease table. It is read by the attributes' names as they stand in tables
+// that are in use, past the code that writes them.
 type Row struct {
 	Owner, Claim, Timeout           string
 	Checkpoint, CheckedAt, ReadTime string

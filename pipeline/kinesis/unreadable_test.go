@@ -17,7 +17,8 @@ func denied(code string) func(*streamtest.Call) {
 	return func(k *streamtest.Call) { k.Say(400, `{"__type":"`+code+`","message":"not authorized"}`) }
 }
 
-// A worker that lists shards and renews leases and cannot read must not keep shards from those that can.
+// A worker that lists shards and renews leases and cannot read must not keep shards from those that
+// can.
 func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 	for name, outage := range map[string]func(c *cloud) (end func()){
 		"reads are cut": func(c *cloud) func() {
@@ -138,7 +139,8 @@ func TestAMissingPermissionToReadEndsTheStartWithAWordAboutIt(t *testing.T) {
 	}
 }
 
-// Small reads succeed and full ones fail: a probe says nothing then, and the others must get the shards all the same.
+// Small reads succeed and full ones fail: a probe says nothing then, and the others must get the
+// shards all the same.
 func TestAWorkerWhoseFullReadsFailLeavesItsShardsToOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 4, awstest.Options{})
@@ -163,7 +165,8 @@ func TestAWorkerWhoseFullReadsFailLeavesItsShardsToOthers(t *testing.T) {
 	})
 }
 
-// Of two workers one goes while the shards cannot be listed: those that are known must be taken all the same.
+// Of two workers one goes while the shards cannot be listed: those that are known must be taken all
+// the same.
 func TestLeasesAreTakenWhileTheShardsCannotBeListed(t *testing.T) {
 	for name, goes := range map[string]func(c *cloud, a *reader){
 		"killed":  func(c *cloud, _ *reader) { c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop}) },
