@@ -57,18 +57,12 @@ func (w *Worker) describe(ctx context.Context) (time.Time, error) {
 // one that is missing ends the program with a word about it. What may heal is left to the reading
 // itself.
 func (w *Worker) tryReading(ctx context.Context) error {
-	shards, err := lease.ListShards(ctx, w.cfg.Kinesis, w.stream, 30*time.Second)
-	if err != nil {
+	id, err := lease.OpenShard(ctx, w.cfg.Kinesis, w.stream)
+	if err != nil || id == "" {
 		return err
 	}
-	for id, s := range shards {
-		if s.Closed && len(shards) > 1 {
-			continue
-		}
-		if err := w.breaker.Probe(ctx, id); awserr.Denied(err) || awserr.KeyRefused(err) {
-			return err
-		}
-		break
+	if err := w.breaker.Probe(ctx, id); awserr.Denied(err) || awserr.KeyRefused(err) {
+		return err
 	}
 	return nil
 }

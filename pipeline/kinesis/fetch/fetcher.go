@@ -44,7 +44,7 @@ type Config struct {
 type Fetcher struct {
 	cfg       Config
 	metrics   *metrics.Metrics
-	memory    *Memory
+	memory    *memory
 	retention *retention
 
 	mu      sync.Mutex
@@ -55,7 +55,7 @@ type Fetcher struct {
 func New(cfg Config) *Fetcher {
 	return &Fetcher{
 		cfg: cfg, metrics: cfg.Metrics, readers: make(map[*lease.Held]*Reader),
-		memory:    &Memory{total: cfg.Memory, gauge: cfg.Metrics.FetchMemory},
+		memory:    &memory{total: cfg.Memory, gauge: cfg.Metrics.FetchMemory},
 		retention: &retention{svc: cfg.Kinesis, stream: cfg.Stream, now: cfg.Now},
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Memory bounds the memory of all fetches and of the batches in flight, in bytes. Reservations are
+// memory bounds the memory of all fetches and of the batches in flight, in bytes. Reservations are
 // served in the order of asking, so that a large one is not starved by small ones. One that is
 // larger than the whole memory waits until nothing else is reserved: some fetch can always go on.
-type Memory struct {
+type memory struct {
 	total int64
 	gauge prometheus.Gauge
 
@@ -21,7 +21,7 @@ type Memory struct {
 
 // Reservation is what an answer has reserved. The zero Reservation is nothing.
 type Reservation struct {
-	of    *Memory
+	of    *memory
 	bytes int64
 }
 
@@ -40,7 +40,7 @@ type waiter struct {
 }
 
 // reserve waits for n bytes; it fails only with ctx.
-func (b *Memory) reserve(ctx context.Context, n int64) error {
+func (b *memory) reserve(ctx context.Context, n int64) error {
 	b.mu.Lock()
 	r := &waiter{bytes: n, granted: make(chan struct{})}
 	b.waiting = append(b.waiting, r)
@@ -64,7 +64,7 @@ func (b *Memory) reserve(ctx context.Context, n int64) error {
 }
 
 // tryReserve takes n bytes if they are free and nobody waits.
-func (b *Memory) tryReserve(n int64) bool {
+func (b *memory) tryReserve(n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.waiting) > 0 || b.used+n > b.total {
@@ -75,7 +75,7 @@ func (b *Memory) tryReserve(n int64) bool {
 	return true
 }
 
-func (b *Memory) resize(from, to int64) {
+func (b *memory) resize(from, to int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used += to - from
@@ -83,7 +83,7 @@ func (b *Memory) resize(from, to int64) {
 }
 
 // grant needs b.mu.
-func (b *Memory) grant() {
+func (b *memory) grant() {
 	for len(b.waiting) > 0 {
 		r := b.waiting[0]
 		if b.used > 0 && b.used+r.bytes > b.total {

@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-func newMemory(total int64) *Memory {
-	return &Memory{total: total, gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: "memory"})}
+func newMemory(total int64) *memory {
+	return &memory{total: total, gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: "memory"})}
 }
 
 func TestReservationsAreServedInTheOrderOfAsking(t *testing.T) {

@@ -99,7 +99,7 @@ func TestTheBareLibraryStealsByTheHostsClock(t *testing.T) {
 // The library's memory of a shard must not decide anything either: FetchCheckpoint puts the table's
 // truth back.
 func TestFetchCheckpointForgetsWhatTheLibraryHasOnlyRemembered(t *testing.T) {
-	leases := &checkpointer{leases: lease.NewRegistry(nil), finished: func(id string) bool { return id == "finished" }}
+	leases := &checkpointer{leases: noLeases(), finished: func(id string) bool { return id == "finished" }}
 	for id, want := range map[string]string{"finished": lease.ShardEnd, "open": ""} {
 		s := status(id)
 		s.SetCheckpoint("remembered")

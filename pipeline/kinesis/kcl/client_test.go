@@ -11,13 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rootwatch/pipeline/kinesis/fetch"
-	"rootwatch/pipeline/kinesis/lease"
 	"rootwatch/pipeline/kinesis/metrics"
 )
 
 // What the library may ask of its client: anything but polling is refused, not sent.
 func TestTheLibrarysClientAnswersPollingAlone(t *testing.T) {
-	client := newClient("us-east-1", nil, fetch.New(fetch.Config{Leases: lease.NewRegistry(nil), Metrics: metrics.New(prometheus.NewPedanticRegistry(), time.Now)}))
+	client := newClient("us-east-1", nil, fetch.New(fetch.Config{Leases: noLeases(), Metrics: metrics.New(prometheus.NewPedanticRegistry(), time.Now)}))
 	_, err := client.SubscribeToShard(t.Context(), &awskinesis.SubscribeToShardInput{ConsumerARN: aws.String("arn"), ShardId: aws.String("shard")})
 	if err == nil || !strings.Contains(err.Error(), "which polling does not need") {
 		t.Errorf("SubscribeToShard: %v", err)

@@ -30,6 +30,12 @@ func testConfig() Config {
 	}
 }
 
+// noLeases is a registry in which nothing is held.
+func noLeases() *lease.Registry {
+	_, registry := lease.New(lease.Config{})
+	return registry
+}
+
 // rig is a coordinator with what reads its leases, but for the library itself.
 type rig struct {
 	Config

@@ -61,7 +61,7 @@ type Coordinator struct {
 	fromFirst  bool      // start is the first start
 	serverTime time.Time // Kinesis's, when the worker started
 
-	shards    map[string]*Shard
+	shards    map[string]*shard
 	lastList  time.Time
 	listError error // of the last ListShards: shards is older than rows then
 	rows      map[string]*row
@@ -90,7 +90,7 @@ func New(cfg Config) (*Coordinator, *Registry) {
 		backedOff: make(map[string]time.Time), start: cfg.Start, fromFirst: cfg.Start == StartAt{},
 		observed: make(observations), claims: make(map[string]time.Time), dice: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
-	c.leases = NewRegistry(c.ended)
+	c.leases = newRegistry(c.ended)
 	return c, c.leases
 }
 
@@ -223,7 +223,7 @@ func (c *Coordinator) list(ctx context.Context) error {
 	if !c.lastList.IsZero() && now.Sub(c.lastList) < max(c.quarter(), time.Second) {
 		return nil
 	}
-	shards, err := ListShards(ctx, c.cfg.Kinesis, c.cfg.Stream, 10*time.Second)
+	shards, err := listShards(ctx, c.cfg.Kinesis, c.cfg.Stream, 10*time.Second)
 	if c.listError = err; err != nil {
 		if c.shards == nil || ctx.Err() != nil {
 			return err

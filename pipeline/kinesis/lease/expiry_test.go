@@ -101,7 +101,7 @@ func TestTheFenceIsAheadOfExpiry(t *testing.T) {
 		for _, latency := range []time.Duration{0, time.Second, 4 * time.Second} { // of the last renewal
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				h := newHeld(&Shard{ID: "shard"}, &row{}, StartAt{}, start, &table{duration: duration}, metrics.New(prometheus.NewPedanticRegistry(), time.Now), new(streamtest.Logs).Logger())
+				h := newHeld(&shard{ID: "shard"}, &row{}, StartAt{}, start, &table{duration: duration}, metrics.New(prometheus.NewPedanticRegistry(), time.Now), new(streamtest.Logs).Logger())
 				fenced := make(chan time.Time, 1)
 				context.AfterFunc(h.over, func() { fenced <- time.Now() })
 				c := newLooker(duration)

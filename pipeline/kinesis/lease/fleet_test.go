@@ -35,7 +35,7 @@ type fleet struct {
 	now     time.Time
 	events  events
 	stale   bool // calls come some time after the look that they were decided by
-	shards  map[string]*Shard
+	shards  map[string]*shard
 	rows    map[string]*row
 	workers []*simulated
 	byName  map[string]*simulated
@@ -357,7 +357,7 @@ func (w *simulated) stop() {
 func newFleet(t *testing.T, seed uint64) *fleet {
 	f := &fleet{
 		t: t, seed: seed, dice: rand.New(rand.NewPCG(seed, 4)), now: time.Time{}.AddDate(2026, 0, 0),
-		byName: map[string]*simulated{}, shards: map[string]*Shard{}, rows: map[string]*row{}, lonely: map[string]time.Time{}, orphan: map[string]bool{},
+		byName: map[string]*simulated{}, shards: map[string]*shard{}, rows: map[string]*row{}, lonely: map[string]time.Time{}, orphan: map[string]bool{},
 	}
 	f.stale = f.dice.IntN(2) == 0
 	for range 1 + f.dice.IntN(6) {
@@ -372,7 +372,7 @@ func newFleet(t *testing.T, seed uint64) *fleet {
 	one := anybody()
 	for i := range f.dice.IntN(40) {
 		id := fmt.Sprintf("shardId-%012d", i)
-		f.shards[id] = &Shard{ID: id}
+		f.shards[id] = &shard{ID: id}
 		if f.dice.IntN(4) == 0 {
 			continue // no lease yet
 		}
@@ -414,11 +414,11 @@ func (f *fleet) happen() {
 			}
 		}
 		id := fmt.Sprintf("shardId-%012d", len(f.shards))
-		f.shards[id] = &Shard{ID: id}
+		f.shards[id] = &shard{ID: id}
 	case 4: // a handful at once
 		for range f.dice.IntN(4) {
 			id := fmt.Sprintf("shardId-%012d", len(f.shards))
-			f.shards[id] = &Shard{ID: id}
+			f.shards[id] = &shard{ID: id}
 		}
 	}
 	f.disturb()

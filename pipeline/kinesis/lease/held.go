@@ -54,7 +54,7 @@ var next = map[state][]state{
 // Held is one holding of one lease, from its acquisition to its end. The library's consumer of the
 // shard, the record processor and the coordinator meet here.
 type Held struct {
-	shard     *Shard
+	shard     *shard
 	epoch     int64
 	table     *table
 	metrics   *metrics.Metrics
@@ -188,7 +188,7 @@ func (h *Held) End(why error) {
 
 // newHeld begins the holding of a lease that was just acquired; asked is the time before the
 // acquisition was sent.
-func newHeld(s *Shard, l *row, start StartAt, asked time.Time, t *table, m *metrics.Metrics, log *slog.Logger) *Held {
+func newHeld(s *shard, l *row, start StartAt, asked time.Time, t *table, m *metrics.Metrics, log *slog.Logger) *Held {
 	h := &Held{
 		shard: s, epoch: l.epoch, table: t, metrics: m,
 		log:        log.With("shard_id", s.ID, "epoch", l.epoch),

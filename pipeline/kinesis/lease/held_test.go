@@ -18,7 +18,7 @@ import (
 func testHeld(t *testing.T, c *streamtest.Cloud) *Held {
 	t.Helper()
 	c.EnsureTable()
-	s, table := &Shard{ID: "shard"}, tableOf(c, "me", 20*time.Second)
+	s, table := &shard{ID: "shard"}, tableOf(c, "me", 20*time.Second)
 	l := must(t)(table.acquire(t.Context(), s, nil, false))
 	return newHeld(s, l, StartAt{}, time.Now(), table, metrics.New(prometheus.NewPedanticRegistry(), time.Now), new(streamtest.Logs).Logger())
 }
@@ -211,7 +211,7 @@ func TestAHeldLeaseChangesAsItIsDrawn(t *testing.T) {
 	for from, way := range ways {
 		for to := reading; to <= lost; to++ {
 			synctest.Test(t, func(t *testing.T) {
-				h := newHeld(&Shard{ID: "shard"}, &row{}, StartAt{}, time.Now(), &table{duration: time.Minute}, metrics.New(prometheus.NewPedanticRegistry(), time.Now), new(streamtest.Logs).Logger())
+				h := newHeld(&shard{ID: "shard"}, &row{}, StartAt{}, time.Now(), &table{duration: time.Minute}, metrics.New(prometheus.NewPedanticRegistry(), time.Now), new(streamtest.Logs).Logger())
 				defer h.stopTimers()
 				for _, s := range way {
 					if !h.to(s, ErrStop) {

@@ -99,7 +99,7 @@ func TestWhoMayAcquireALease(t *testing.T) {
 					must(t)(tableOf(c, "other", time.Minute).renew(t.Context(), "shard", epoch, time.Time{}))
 				}
 				before := c.Item("shard")
-				l, err := tableOf(c, "me", time.Minute).acquire(t.Context(), &Shard{ID: "shard", Parents: []string{"parent"}, Start: "1"}, seen, test.expired)
+				l, err := tableOf(c, "me", time.Minute).acquire(t.Context(), &shard{ID: "shard", Parents: []string{"parent"}, Start: "1"}, seen, test.expired)
 				if !test.want {
 					if !errors.Is(err, errFenced) {
 						t.Fatalf("acquired: %v, %v", l, err)
@@ -130,7 +130,7 @@ func TestACheckpointOfAFormerOwnerIsRefused(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
 		c.EnsureTable()
 		former, owner := tableOf(c, "former", time.Minute), tableOf(c, "owner", time.Minute)
-		s := &Shard{ID: "shard"}
+		s := &shard{ID: "shard"}
 		old := must(t)(former.acquire(t.Context(), s, nil, false))
 		current := must(t)(owner.acquire(t.Context(), s, old, true))
 		if err := owner.checkpoint(t.Context(), s.ID, current.epoch, "20", "", []string{""}); err != nil {
@@ -165,7 +165,7 @@ func TestAClaimSurvivesCheckpointRenewalAndRelease(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
 		c.EnsureTable()
 		owner, claimer := tableOf(c, "owner", time.Minute), tableOf(c, "claimer", time.Minute)
-		l := must(t)(owner.acquire(t.Context(), &Shard{ID: "shard"}, nil, false))
+		l := must(t)(owner.acquire(t.Context(), &shard{ID: "shard"}, nil, false))
 		if err := claimer.claim(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func TestASecondClaimDoesNotReplaceTheFirst(t *testing.T) {
 	streamtest.Bubble(t, func(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
 		c.EnsureTable()
-		l := must(t)(tableOf(c, "owner", time.Minute).acquire(t.Context(), &Shard{ID: "shard"}, nil, false))
+		l := must(t)(tableOf(c, "owner", time.Minute).acquire(t.Context(), &shard{ID: "shard"}, nil, false))
 		first, second := tableOf(c, "first", time.Minute), tableOf(c, "second", time.Minute)
 		for range 2 { // the answer to the first may have been lost
 			if err := first.claim(t.Context(), l); err != nil {
@@ -212,7 +212,7 @@ func TestARenewalTouchesOnlyTimeoutAndCounter(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
 		c.EnsureTable()
 		owner := tableOf(c, "owner", time.Minute)
-		l := must(t)(owner.acquire(t.Context(), &Shard{ID: "shard", Start: "1", Parents: []string{"parent"}}, nil, false))
+		l := must(t)(owner.acquire(t.Context(), &shard{ID: "shard", Start: "1", Parents: []string{"parent"}}, nil, false))
 		for _, checkpoint := range []string{"10", ShardEnd} {
 			if err := owner.checkpoint(t.Context(), "shard", l.epoch, checkpoint, "2026-01-01T00:00:00Z", []string{"", "10"}); err != nil {
 				t.Fatal(err)
@@ -245,7 +245,7 @@ func TestAnAbandonedCheckpointCannotTakeALaterOneBack(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
 		c.EnsureTable()
 		owner := tableOf(c, "owner", time.Minute)
-		l := must(t)(owner.acquire(t.Context(), &Shard{ID: "shard"}, nil, false))
+		l := must(t)(owner.acquire(t.Context(), &shard{ID: "shard"}, nil, false))
 		for _, step := range []struct {
 			name, checkpoint string
 			before           []string
@@ -275,7 +275,7 @@ func TestAFinishedShardStaysFinished(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
 		c.EnsureTable()
 		owner := tableOf(c, "owner", time.Minute)
-		l := must(t)(owner.acquire(t.Context(), &Shard{ID: "shard"}, nil, false))
+		l := must(t)(owner.acquire(t.Context(), &shard{ID: "shard"}, nil, false))
 		for range 2 { // the answer to the first may have been lost
 			if err := owner.checkpoint(t.Context(), "shard", l.epoch, ShardEnd, "", []string{""}); err != nil {
 				t.Fatal(err)
@@ -297,7 +297,7 @@ func TestALateRenewalDoesNotTakeAReleasedLease(t *testing.T) {
 		c := streamtest.New(t, 1, awstest.Options{})
 		c.EnsureTable()
 		owner := tableOf(c, "owner", time.Minute)
-		l := must(t)(owner.acquire(t.Context(), &Shard{ID: "shard"}, nil, false))
+		l := must(t)(owner.acquire(t.Context(), &shard{ID: "shard"}, nil, false))
 		if err := owner.release(t.Context(), "shard", l.epoch); err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ type view struct {
 	me       string
 	now      time.Time
 	duration time.Duration // of a lease
-	shards   map[string]*Shard
+	shards   map[string]*shard
 	rows     map[string]*row // the lease table, by shard id
 	observed observations
 	held     map[string]string // the shards whose leases this worker holds, with their first sequence numbers
@@ -49,7 +49,7 @@ type ending struct {
 }
 
 type taking struct {
-	shard   *Shard
+	shard   *shard
 	seen    *row // nil: there is none yet
 	expired bool // its owner, or who asked for it, has not moved it for a whole lease
 	asked   bool // its owner hands it over to us

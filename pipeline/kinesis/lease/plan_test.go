@@ -26,11 +26,11 @@ const testLease = 20 * time.Second
 func (s situation) view() *view {
 	now := time.Now()
 	v := &view{
-		me: "me", now: now, duration: testLease, shards: map[string]*Shard{}, rows: map[string]*row{}, observed: observations{},
+		me: "me", now: now, duration: testLease, shards: map[string]*shard{}, rows: map[string]*row{}, observed: observations{},
 		held: map[string]string{}, backedOff: map[string]time.Time{}, freeSince: map[string]time.Time{}, missing: map[string]time.Time{},
 	}
 	for _, id := range slices.Concat(s.shards, slices.Collect(maps.Keys(s.leases))) {
-		v.shards[id] = &Shard{ID: id, Start: "1"}
+		v.shards[id] = &shard{ID: id, Start: "1"}
 		if p := s.parents[id]; p != "" {
 			v.shards[id].Parents = []string{p}
 		}

@@ -20,9 +20,9 @@ type registered struct {
 	taken bool // somebody reads it, who will give it back
 }
 
-// NewRegistry returns an empty registry. ended, which may be nil, is told of each lease that was
+// newRegistry returns an empty registry. ended, which may be nil, is told of each lease that was
 // given back.
-func NewRegistry(ended func(*Held)) *Registry {
+func newRegistry(ended func(*Held)) *Registry {
 	return &Registry{ended: ended, changed: make(chan struct{}, 1), held: make(map[string]*registered)}
 }
 

@@ -10,8 +10,8 @@ import (
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 )
 
-// Shard is one shard of the stream as ListShards shows it.
-type Shard struct {
+// shard is one shard of the stream as ListShards shows it.
+type shard struct {
 	ID      string
 	Parents []string // none, the parent of a split, or both parents of a merge
 	Start   string   // first sequence number: two shards of one name in two streams differ in it
@@ -20,7 +20,7 @@ type Shard struct {
 
 // another reports whether a shard of the same name began elsewhere: it is a shard of a stream that
 // was deleted or made anew.
-func (s *Shard) another(start string) bool { return start != "" && s.Start != "" && start != s.Start }
+func (s *shard) another(start string) bool { return start != "" && s.Start != "" && start != s.Start }
 
 // Stream names the stream in the calls of Kinesis: by ARN where one was given (another account's
 // stream can only be named so), else by name.
@@ -75,11 +75,11 @@ func (r Stream) String() string {
 	return r.Name
 }
 
-// ListShards reads all shards that are not yet deleted, page by page.
-func ListShards(ctx context.Context, svc *awskinesis.Client, stream Stream, timeout time.Duration) (map[string]*Shard, error) {
+// listShards reads all shards that are not yet deleted, page by page.
+func listShards(ctx context.Context, svc *awskinesis.Client, stream Stream, timeout time.Duration) (map[string]*shard, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	shards := make(map[string]*Shard)
+	shards := make(map[string]*shard)
 	in := &awskinesis.ListShardsInput{}
 	in.StreamName, in.StreamARN = stream.Params()
 	for {
@@ -88,7 +88,7 @@ func ListShards(ctx context.Context, svc *awskinesis.Client, stream Stream, time
 			return nil, fmt.Errorf("listing the shards of stream %s: %w", stream, err)
 		}
 		for _, s := range out.Shards {
-			sh := &Shard{ID: aws.ToString(s.ShardId)}
+			sh := &shard{ID: aws.ToString(s.ShardId)}
 			if s.SequenceNumberRange != nil {
 				sh.Start = aws.ToString(s.SequenceNumberRange.StartingSequenceNumber)
 				sh.Closed = s.SequenceNumberRange.EndingSequenceNumber != nil
@@ -107,10 +107,24 @@ func ListShards(ctx context.Context, svc *awskinesis.Client, stream Stream, time
 	}
 }
 
+// OpenShard returns a shard of the stream that may get records, "" if there is none.
+func OpenShard(ctx context.Context, svc *awskinesis.Client, stream Stream) (shardID string, err error) {
+	shards, err := listShards(ctx, svc, stream, 30*time.Second)
+	if err != nil {
+		return "", err
+	}
+	for id, s := range shards {
+		if !s.Closed || len(shards) == 1 {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
 // mayStart is the parent gate: a child may be read only when each of its parents is finished or
 // gone from the stream, or events of one principal would overtake each other and a merge would
 // forget its second parent.
-func mayStart(s *Shard, shards map[string]*Shard, leases map[string]*row) bool {
+func mayStart(s *shard, shards map[string]*shard, leases map[string]*row) bool {
 	for _, p := range s.Parents {
 		if _, listed := shards[p]; !listed {
 			continue // deleted after the retention period
@@ -126,7 +140,7 @@ func mayStart(s *Shard, shards map[string]*Shard, leases map[string]*row) bool {
 // must be read from its beginning, whatever the configured start is. A parent that had ended before
 // the application's start was finished without being read: its child begins where the application
 // does.
-func bornRead(s *Shard, leases map[string]*row) bool {
+func bornRead(s *shard, leases map[string]*row) bool {
 	for _, p := range s.Parents {
 		if l := leases[p]; l != nil && l.checkpoint != "" && l.checkedAt != neverRead && !l.stale {
 			return true

@@ -7,8 +7,8 @@ import (
 )
 
 func TestParentGate(t *testing.T) {
-	shards := map[string]*Shard{}
-	for _, s := range []*Shard{
+	shards := map[string]*shard{}
+	for _, s := range []*shard{
 		{ID: "a"}, {ID: "b"},
 		{ID: "child of a", Parents: []string{"a"}},
 		{ID: "child of a and b", Parents: []string{"a", "b"}},

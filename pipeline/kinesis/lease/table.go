@@ -178,7 +178,7 @@ func parseRow(item dynamo.Item) *row {
 // acquire takes the lease of a shard by one conditional update. seen is the lease as last read
 // (nil: no item); expired reports that it has not moved for a whole lease, so that its owner and
 // its claim count no more. The update fails with errFenced if anybody has moved the lease since.
-func (t *table) acquire(ctx context.Context, s *Shard, seen *row, expired bool) (*row, error) {
+func (t *table) acquire(ctx context.Context, s *shard, seen *row, expired bool) (*row, error) {
 	values := dynamo.Item{
 		":me": dynamo.String(t.me), ":t": t.leaseTimeout(), ":zero": dynamo.Number(0), ":one": dynamo.Number(1), ":none": dynamo.String(""), ":end": dynamo.String(ShardEnd), ":start": dynamo.String(s.Start),
 	}
