@@ -58,7 +58,7 @@ func newDemoCommand(app *kingpin.Application) command {
 }
 
 func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
-	log, err := f.log.logger(stderr)
+	log, err := f.log.logger(stderr, nil)
 	if err != nil {
 		return err
 	}

@@ -23,12 +23,13 @@ func (f *logFlags) register(cmd *kingpin.CmdClause, level, format string) {
 	choiceFlag(cmd, "log.format", "Format of the log on standard error; one of json, logfmt.", &f.format, format, "json", "logfmt")
 }
 
-func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
+// logger writes to w. replace, which may be nil, sees each attribute first.
+func (f *logFlags) logger(w io.Writer, replace func([]string, slog.Attr) slog.Attr) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.level)); err != nil {
 		return nil, usageError{fmt.Errorf("--log.level: %w", err)}
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: replace}
 	if f.format == "logfmt" {
 		return slog.New(slog.NewTextHandler(w, options)), nil
 	}

@@ -12,7 +12,7 @@ func TestNothingOfAnEventDrivesTheTerminalThatShowsTheLog(t *testing.T) {
 	for _, format := range []string{"json", "logfmt"} {
 		t.Run(format, func(t *testing.T) {
 			var out bytes.Buffer
-			log, err := (&logFlags{level: "info", format: format}).logger(&out)
+			log, err := (&logFlags{level: "info", format: format}).logger(&out, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

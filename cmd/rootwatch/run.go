@@ -15,8 +15,10 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awserr"
 	"rootwatch/pipeline/dynamo"
 	"rootwatch/pipeline/kinesis"
+	"rootwatch/pipeline/retry"
 )
 
 // runFlags are the flags of `rootwatch run`.
@@ -78,7 +80,7 @@ func (f *runFlags) run(ctx context.Context, _, stderr io.Writer) error {
 	if err := f.nameLedger(); err != nil {
 		return usageError{err}
 	}
-	log, err := f.log.logger(stderr)
+	log, err := f.log.logger(stderr, f.adviseAttr)
 	if err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func (f *runFlags) run(ctx context.Context, _, stderr io.Writer) error {
 	if f.ledgerTable == "" {
 		log.Warn("no ledger: a root call that is counted but never scraped pages nobody, and copies are recognised by one task only", "set", "--ledger.table")
 	}
-	return f.watch(ctx, awsConfig, log, newRegistry(), []pipeline.Sink{pipeline.NewLogSink(log)})
+	return f.advise(f.watch(ctx, awsConfig, log, newRegistry(), []pipeline.Sink{pipeline.NewLogSink(log)}))
 }
 
 // nameLedger is the ledger's table unless a flag or a variable, which may be empty, says otherwise.
@@ -127,18 +129,18 @@ func findCredentials(ctx context.Context, c aws.Config) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, credentialsTimeout)
 	defer cancel()
-	wait := dynamo.Backoff(5 * time.Second)
-	for {
+	err := retry.Do(ctx, 5*time.Second, func() error {
 		_, err := c.Credentials.Retrieve(ctx)
-		if err == nil {
-			return nil
-		}
 		var unsent *smithyhttp.RequestSendError
-		if dynamo.Healing(err) && !errors.As(err, &unsent) && dynamo.Sleep(ctx, wait.NextBackOff()) == nil {
-			continue // whoever gives them has said that it cannot now
+		if err != nil && (!awserr.Healing(err) || errors.As(err, &unsent)) {
+			return retry.Stop(err)
 		}
+		return err // nil, or whoever gives them has said that it cannot now
+	}, nil)
+	if err != nil {
 		return fmt.Errorf("there are no AWS credentials: give the task or instance a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY: %w", oneLine(err))
 	}
+	return nil
 }
 
 // regionOf returns the region in a stream's ARN, "" for a name.

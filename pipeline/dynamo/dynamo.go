@@ -1,12 +1,11 @@
-// Package dynamo is what the lease table and the ledger share: making sure of a DynamoDB table with one string key, telling
-// errors that time heals from others, and item attributes.
+// Package dynamo is what the lease table and the ledger share: a DynamoDB table with one string
+// key, made where it is missing, and the attributes of its items.
 package dynamo
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/cenkalti/backoff/v5"
+
+	"rootwatch/pipeline/retry"
 )
 
 // Item is a DynamoDB item.
@@ -46,7 +46,7 @@ func Int(item Item, name string) (int64, bool) {
 	return n, err == nil
 }
 
-// CheckName says what is wrong with a table's name.
+// CheckName reports what is wrong with a table's name.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 func CheckName(name string) error {
 	strange := strings.ContainsFunc(name, func(r rune) bool {
@@ -64,29 +64,31 @@ const MaxName = 255
 // callTimeout bounds one call about a table as a whole, the SDK's own retries included.
 const callTimeout = 10 * time.Second
 
-// Ensure creates the table, paid per request, if it is missing, and waits until it can be used. Another process that creates
-// it at the same moment is no error. flag is the setting to change if a table of that name exists for something else.
-func Ensure(ctx context.Context, svc *dynamodb.Client, name, key, flag string) error {
+// Ensure creates the table, paid per request, if it is missing, and waits until it can be used.
+// Another process that creates it at the same moment is no error. It fails with a *KeyError if a
+// table of that name exists for something else, and with a *DeniedError if a permission is missing;
+// other errors are DynamoDB's.
+func Ensure(ctx context.Context, svc *dynamodb.Client, name, key string) error {
 	for {
-		status, err := describe(ctx, svc, name, key, flag)
+		status, err := describe(ctx, svc, name, key)
 		var missing *types.ResourceNotFoundException
 		switch {
 		case err == nil && (status == types.TableStatusActive || status == types.TableStatusUpdating):
 			return nil
 		case errors.As(err, &missing):
 			if err := create(ctx, svc, name, key); err != nil {
-				return Explain(err, svc, name, flag)
+				return Explain(err, svc, name)
 			}
 		case err != nil:
-			return Explain(fmt.Errorf("describing DynamoDB table %s: %w", name, err), svc, name, flag)
+			return Explain(fmt.Errorf("describing DynamoDB table %s: %w", name, err), svc, name)
 		}
-		if err := Sleep(ctx, 250*time.Millisecond); err != nil {
+		if err := retry.Sleep(ctx, 250*time.Millisecond); err != nil {
 			return fmt.Errorf("waiting for DynamoDB table %s to become active: %w", name, err)
 		}
 	}
 }
 
-func describe(ctx context.Context, svc *dynamodb.Client, name, key, flag string) (types.TableStatus, error) {
+func describe(ctx context.Context, svc *dynamodb.Client, name, key string) (types.TableStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	out, err := svc.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
@@ -95,7 +97,7 @@ func describe(ctx context.Context, svc *dynamodb.Client, name, key, flag string)
 	}
 	for _, k := range out.Table.KeySchema {
 		if k.KeyType != types.KeyTypeHash || aws.ToString(k.AttributeName) != key {
-			return "", fmt.Errorf("it has the key %s, not %s, so it exists for something else: set %s to another name", aws.ToString(k.AttributeName), key, flag)
+			return "", &KeyError{Table: name, Key: aws.ToString(k.AttributeName), Want: key}
 		}
 	}
 	return out.Table.TableStatus, nil
@@ -115,46 +117,4 @@ func create(ctx context.Context, svc *dynamodb.Client, name, key string) error {
 		return fmt.Errorf("creating DynamoDB table %s: %w", name, err)
 	}
 	return nil
-}
-
-// Persist calls f until it succeeds or fails with what waiting does not heal; what it waits out is logged, and what it does not
-// comes back with a word about what to set.
-func Persist(ctx context.Context, log *slog.Logger, f func() error) error {
-	wait := Backoff(5 * time.Second)
-	for {
-		err := f()
-		if err == nil || !Healing(err) {
-			return advise(err)
-		}
-		attrs := []any{"err", err}
-		if h := hint(err); h != "" {
-			attrs = append(attrs, "hint", h)
-		}
-		log.Warn("not started yet: trying again", attrs...)
-		if err := Sleep(ctx, wait.NextBackOff()); err != nil {
-			return err
-		}
-	}
-}
-
-// Backoff is the one shape of waiting before another try: from 100 ms to most, doubling, with jitter.
-func Backoff(most time.Duration) *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval = 100 * time.Millisecond
-	b.Multiplier = 2
-	b.MaxInterval = most
-	b.Reset()
-	return b
-}
-
-// Sleep waits for d; it fails, with the cause, when ctx ends before that.
-func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

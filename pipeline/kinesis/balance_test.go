@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
 // even says whether the readers hold all of n shards, each as many as the others but for one.
@@ -31,15 +32,16 @@ func (c *cloud) producer(every time.Duration, n int) (stop func()) {
 			case <-end:
 				return
 			case <-ticker.C:
-				c.put(n)
+				c.Put(n)
 			}
 		}
 	}()
 	return func() { close(end); <-ended }
 }
 
-// The library balances only with its lease stealing (off by default), which does nothing while any shard has no
-// checkpoint (dynamodb-checkpointer.go:361): with idle shards a new worker gets nothing.
+// The library balances only with its lease stealing (off by default), which does nothing while any
+// shard has no checkpoint (dynamodb-checkpointer.go:361): with idle shards a new worker gets
+// nothing.
 func TestWorkersShareTheShardsEvenly(t *testing.T) {
 	const lease = 20 * time.Second
 	for _, shards := range []int{7, 8} {
@@ -116,14 +118,14 @@ func TestManyWorkersStartingAtOnceShareEvenly(t *testing.T) {
 
 func stolen(readers []*reader) (n float64) {
 	for _, r := range readers {
-		n += r.metric("rootwatch_lease_changes_total", leaseStolen)
+		n += r.metric("rootwatch_lease_changes_total", metrics.LeaseStolen)
 	}
 	return n
 }
 
-// worker.go:331 means to steal one shard at a time, and its guard never holds. Here two newcomers may ask for many at
-// once, but never for the same, and for few more than bring them level: neither knows at first how many they are, and
-// what was too much is asked back.
+// worker.go:331 means to steal one shard at a time, and its guard never holds. Here two newcomers
+// may ask for many at once, but never for the same, and for few more than bring them level: neither
+// knows at first how many they are, and what was too much is asked back.
 func TestTwoNewcomersNeverAskForTheSameLease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 9
@@ -140,20 +142,21 @@ func TestTwoNewcomersNeverAskForTheSameLease(t *testing.T) {
 		all := []*reader{first, second, third}
 		asked := 0
 		for _, r := range all {
-			asked += len(r.logs.lines("asked for a lease"))
+			asked += len(r.logs.Lines("asked for a lease"))
 		}
 		if n := stolen(all); n != float64(asked) || asked < 6 || asked > 10 {
 			t.Errorf("%d leases were asked for and %v handed over, 6 are enough", asked, n)
 		}
-		for id, l := range c.leases() {
-			if l.claim != "" {
+		for id, l := range c.Leases() {
+			if l.Claim != "" {
 				t.Errorf("a claim on %s is left: %+v", id, l)
 			}
 		}
 	})
 }
 
-// What a dead worker leaves is shared by the others as it expires, not taken by the first and handed on.
+// What a dead worker leaves is shared by the others as it expires, not taken by the first and
+// handed on.
 func TestFreeLeasesBeyondTheShareAreLeftToTheOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 9
@@ -183,7 +186,7 @@ func TestAKilledWorkersShardsAreReadAgainWithinALeaseAndThreeSeconds(t *testing.
 			pass(t, 1300*time.Millisecond)
 			killed := c.Inject(awstest.Fault{AccessKeyID: "a", Effect: awstest.Drop})
 			at := time.Now()
-			wanted := c.put(40)
+			wanted := c.Put(40)
 			until(t, time.Minute, "all is read by the survivor", func() bool {
 				counts := count(b)
 				return !slices.ContainsFunc(wanted, func(s string) bool { return counts[s] == 0 })
@@ -203,12 +206,12 @@ func TestAHandoffWaitsForWhatIsInFlight(t *testing.T) {
 		h := hold{on: true}
 		a := c.start("a", setup{config: trimHorizon, submit: h.submit})
 		a.holding(2)
-		c.put(100)
+		c.Put(100)
 		c.readAll(time.Minute, a)
 		b := c.start("b", setup{config: trimHorizon})
-		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.lines("another worker asks")) == 1 })
+		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.Lines("another worker asks")) == 1 })
 		asked := time.Now()
-		c.put(100)               // goes to b where the lease is handed over
+		c.Put(100)               // goes to b where the lease is handed over
 		pass(t, 25*time.Second)  // longer than a lease: it is renewed meanwhile
 		if len(b.holds()) != 0 { // b has taken nothing
 			t.Errorf("b holds %v before a has finished", b.holds())
@@ -226,18 +229,18 @@ func TestAHandoffWaitsForWhatIsInFlight(t *testing.T) {
 	})
 }
 
-// The library hands over whatever is in flight (and loses the claim at the next checkpoint); here a stuck pipeline
-// cannot keep a lease from the others.
+// The library hands over whatever is in flight (and loses the claim at the next checkpoint); here a
+// stuck pipeline cannot keep a lease from the others.
 func TestAHandoffHasALimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		h := hold{on: true}
 		a := c.start("a", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.HandoffTimeout = 30 * time.Second }, submit: h.submit})
 		a.holding(2)
-		c.put(100)
+		c.Put(100)
 		c.readAll(time.Minute, a)
 		b := c.start("b", setup{config: trimHorizon})
-		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.lines("another worker asks")) == 1 })
+		until(t, time.Minute, "a is asked for a lease", func() bool { return len(a.logs.Lines("another worker asks")) == 1 })
 		asked := time.Now()
 		until(t, time.Minute, "b has its share", func() bool { return len(b.holds()) == 1 })
 		if took := time.Since(asked); took < 30*time.Second || took > 33*time.Second {
@@ -245,22 +248,21 @@ func TestAHandoffHasALimit(t *testing.T) {
 		}
 		id := b.holds()[0]
 		until(t, time.Minute, "b reads it from the beginning", func() bool { return len(b.recordsOf(id)) == 50 })
-		if l := c.leases()[a.holds()[0]]; l.checkpoint != "" {
+		if l := c.Leases()[a.holds()[0]]; l.Checkpoint != "" {
 			t.Errorf("what was never finished is checkpointed: %+v", l)
 		}
 		a.end() //nolint:errcheck // it is stuck, and says so
 	})
 }
 
-// A worker that has asked for a lease and died must not keep it from the others for longer than a lease.
+// A worker that has asked for a lease and died must not keep it from the others for longer than a
+// lease.
 func TestAClaimOfADeadWorkerExpires(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		a := c.start("a", setup{config: trimHorizon})
 		a.holding(2)
-		if err := c.table("dead", time.Minute).claim(t.Context(), c.leases()[shardID(0)]); err != nil {
-			t.Fatal(err)
-		}
+		c.Set(shardID(0), "ClaimRequest", "dead")
 		until(t, 20*time.Second, "it is handed over", func() bool { return len(a.holds()) == 1 })
 		began := time.Now()
 		a.holding(2)

@@ -21,8 +21,9 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// The load: so many shards that the library's own limits (5 reads and 2 MB a second of each, after 10 MB) are far from
-// the CPU's, and four answers for each shard, which these limits let through at once.
+// The load: so many shards that the library's own limits (5 reads and 2 MB a second of each, after
+// 10 MB) are far from the CPU's, and four answers for each shard, which these limits let through at
+// once.
 const (
 	benchShards  = 16
 	benchAnswers = 4
@@ -58,7 +59,8 @@ func filled(b *testing.B) *awstest.Server {
 	return server
 }
 
-// meter measures the time from the moment when all shards are being read, each with one answer at hand.
+// meter measures the time from the moment when all shards are being read, each with one answer at
+// hand.
 type meter struct {
 	mu      sync.Mutex
 	shards  map[string]bool
@@ -109,7 +111,7 @@ func wrapped(b *testing.B, server *awstest.Server, run int) time.Duration {
 	w, err := New(Config{
 		Kinesis: k, DynamoDB: d, Region: "us-east-1", Stream: testStream, Application: fmt.Sprint("wrapped-", run), Start: Start{TrimHorizon: true},
 		PollInterval: time.Second, LeaseDuration: 20 * time.Second, CheckpointInterval: time.Second, ShutdownTimeout: 25 * time.Second,
-		MaxRecords: benchAnswer, FetchMemory: 1 << 30, Registerer: prometheusRegistry(), Logger: l.quiet(),
+		MaxRecords: benchAnswer, FetchMemory: 1 << 30, Registerer: prometheusRegistry(), Logger: l.Quiet(),
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -131,12 +133,12 @@ func wrapped(b *testing.B, server *awstest.Server, run int) time.Duration {
 	return m.took
 }
 
-// unwrapped reads it with the library as it comes: its own DynamoDB checkpointer, a checkpoint for each answer.
+// unwrapped reads it with the library as it comes: its own DynamoDB checkpointer, a checkpoint for
+// each answer.
 func unwrapped(b *testing.B, server *awstest.Server, run int) time.Duration {
 	k, d := benchClients(b, server)
 	cfg := config.NewKinesisClientLibConfig(fmt.Sprint("bare-", run), testStream, "us-east-1", "worker").
-		WithInitialPositionInStream(config.TRIM_HORIZON).WithMaxRecords(benchAnswer).WithShardSyncIntervalMillis(40).
-		WithLogger(libraryLogger{new(logs).quiet()})
+		WithInitialPositionInStream(config.TRIM_HORIZON).WithMaxRecords(benchAnswer).WithShardSyncIntervalMillis(40)
 	p := &counting{meter: newMeter()}
 	library := worker.NewWorker(p, cfg).WithKinesis(k).WithCheckpointer(kcl.NewDynamoCheckpoint(cfg).WithDynamoDB(d))
 	if err := library.Start(); err != nil {
@@ -164,8 +166,8 @@ func (c *counting) ProcessRecords(in *interfaces.ProcessRecordsInput) {
 
 func (c *counting) Shutdown(*interfaces.ShutdownInput) {}
 
-// BenchmarkThroughput is the wrapper's share of the bare library's throughput, measured in turns on the same server:
-// wrapped/bare is to be 0.95 at least.
+// BenchmarkThroughput is the wrapper's share of the bare library's throughput, measured in turns on
+// the same server: wrapped/bare is to be 0.95 at least.
 func BenchmarkThroughput(b *testing.B) {
 	server := filled(b)
 	var with, without time.Duration

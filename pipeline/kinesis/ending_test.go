@@ -6,29 +6,33 @@ import (
 	"time"
 
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/fetch"
+	"rootwatch/pipeline/kinesis/lease"
+	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// The tenure ends between the answer with a shard's last records and the session that takes them: nobody has seen them, so
-// the shard is not finished.
+// The lease ends between the answer with a shard's last records and the record processor that takes
+// them: nobody has seen them, so the shard is not finished.
 func TestTheEndOfAShardIsNotWrittenOverRecordsThatNobodySaw(t *testing.T) {
-	for name, cause := range map[string]error{"cut at a deadline": errCut, "lease lost": errLost, "a panic": errPanic} {
+	for name, cause := range map[string]error{"cut at a deadline": lease.ErrCut, "lease lost": lease.ErrLost, "a panic": lease.ErrPanic} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCloud(t, 1, awstest.Options{})
-				c.put(10)
-				c.split(shardID(0))
+				c.Put(10)
+				c.Split(shardID(0))
 				ended := false
-				r := c.start("worker", setup{config: trimHorizon, worker: func(w *Worker) {
-					w.guard.shardEnded = func() {
-						if te := w.leases.tenure(shardID(0)); te != nil && !ended {
+				r := c.start("worker", setup{config: trimHorizon, tune: func(_ *lease.Config, f *fetch.Config) {
+					wake := f.ShardEnded
+					f.ShardEnded = func() {
+						if h := f.Leases.Get(shardID(0)); h != nil && !ended {
 							ended = true
-							te.end(cause)
+							h.End(cause)
 						}
-						w.coord.kick()
+						wake()
 					}
 				}})
 				c.readAll(2*time.Minute, r)
-				until(t, time.Minute, "the shard is finished", func() bool { return c.leases()[shardID(0)].finished() })
+				until(t, time.Minute, "the shard is finished", func() bool { return c.Leases()[shardID(0)].Finished() })
 				if !ended {
 					t.Fatal("the end of the shard was never handed on")
 				}
@@ -38,13 +42,14 @@ func TestTheEndOfAShardIsNotWrittenOverRecordsThatNobodySaw(t *testing.T) {
 	}
 }
 
-// SIGTERM while a table that does not answer is asked for many leases: each would take the time of a call.
+// SIGTERM while a table that does not answer is asked for many leases: each would take the time of
+// a call.
 func TestAStopWhileLeasesAreTakenTakesNoMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 300, awstest.Options{})
 		var hangs atomic.Bool
-		c.onCall(func(k *call) {
-			if k.action == "dynamodb:Scan" && k.id == "worker" && hangs.CompareAndSwap(false, true) {
+		c.OnCall(func(k *streamtest.Call) {
+			if k.Action == "dynamodb:Scan" && k.ID == "worker" && hangs.CompareAndSwap(false, true) {
 				c.Inject(awstest.Fault{Operation: "UpdateItem", AccessKeyID: "worker", Effect: awstest.Hang})
 			}
 		})
@@ -72,11 +77,11 @@ func TestAWorkerThatStopsTakesItsClaimsBack(t *testing.T) {
 		a.holding(4)
 		pass(t, 30*time.Second)
 		b := c.start("b", setup{config: trimHorizon})
-		until(t, time.Minute, "it has asked for two", func() bool { return len(b.logs.lines("asked for a lease")) == 2 })
+		until(t, time.Minute, "it has asked for two", func() bool { return len(b.logs.Lines("asked for a lease")) == 2 })
 		b.endWell()
-		for id, l := range c.leases() {
-			if l.claim != "" {
-				t.Errorf("%s is still claimed by %s", id, l.claim)
+		for id, l := range c.Leases() {
+			if l.Claim != "" {
+				t.Errorf("%s is still claimed by %s", id, l.Claim)
 			}
 		}
 		var unread time.Duration

@@ -3,20 +3,20 @@ package kinesis
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/metrics"
+	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// The library gives a shard up on a 5xx, a dropped connection or an expired iterator (polling-shard-consumer.go:205), and
-// on the seventh throttled read, without telling anybody. Here none of them ends a tenure: nothing is lost, and nothing
-// is read twice.
+// The library gives a shard up on a 5xx, a dropped connection or an expired iterator
+// (polling-shard-consumer.go:205), and on the seventh throttled read, without telling anybody. Here
+// none of them ends a lease: nothing is lost, and nothing is read twice.
 func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
 	for name, faults := range map[string][]awstest.Fault{
 		"every read throttled for a while":     {{Operation: "GetRecords", Effect: awstest.Throttle, Count: 40}},
@@ -50,7 +50,7 @@ func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
 					injected = append(injected, c.Inject(f))
 				}
 				for range 10 {
-					c.put(60)
+					c.Put(60)
 					pass(t, 2*time.Second)
 				}
 				pass(t, 10*time.Second)
@@ -62,15 +62,15 @@ func TestErrorsThatTimeHealsLoseAndDoubleNothing(t *testing.T) {
 					t.Errorf("%d calls have met the fault", hits)
 				}
 				c.readAll(5*time.Minute, r)
-				if n := r.metric("rootwatch_lease_changes_total", leaseLost) + r.metric("rootwatch_lease_changes_total", leaseReleased); n != 0 &&
-					len(r.logs.lines("Kinesis does not answer with records")) == 0 { // longer than a lease, for all shards
+				if n := r.metric("rootwatch_lease_changes_total", metrics.LeaseLost) + r.metric("rootwatch_lease_changes_total", metrics.LeaseReleased); n != 0 &&
+					len(r.logs.Lines("Kinesis does not answer with records")) == 0 { // longer than a lease, for all shards
 					t.Errorf("%v leases were given up for it", n)
 				}
 				c.ClearFaults()
 				r.endWell()
 				c.once(r)
-				for id, l := range c.leases() {
-					if got := r.recordsOf(id); len(got) != 200 || !slices.IsSorted(got) || l.checkpoint == "" {
+				for id, l := range c.Leases() {
+					if got := r.recordsOf(id); len(got) != 200 || !slices.IsSorted(got) || l.Checkpoint == "" {
 						t.Errorf("%s: %d records read, in order %v, lease %+v", id, len(got), slices.IsSorted(got), l)
 					}
 				}
@@ -86,7 +86,7 @@ func TestTheBareLibraryForgetsItsRecordProcessorOnAnExpiredIterator(t *testing.T
 			cfg.ShardSyncIntervalMillis = 1000
 			cfg.WithInitialPositionInStream(config.TRIM_HORIZON)
 		})
-		c.put(10)
+		c.Put(10)
 		until(t, time.Minute, "ten records", func() bool { return len(b.records()) == 10 })
 		b.mu.Lock()
 		before := b.processors
@@ -98,33 +98,34 @@ func TestTheBareLibraryForgetsItsRecordProcessorOnAnExpiredIterator(t *testing.T
 		b.mu.Unlock()
 		c.endBare(b)
 		if after == before || told != 0 {
-			t.Errorf("%d record processors were made after the first %d, %d were told of their end: the fetch guard need not hide expired iterators any more", after-before, before, told)
+			t.Errorf("%d record processors were made after the first %d, %d were told of their end: the fetcher need not hide expired iterators any more", after-before, before, told)
 		}
 	})
 }
 
-// The position is after the last record that was handed on, not after the checkpoint: what is in flight is not read again.
+// The position is after the last record that was handed on, not after the checkpoint: what is in
+// flight is not read again.
 func TestAnExpiredIteratorResumesAfterTheLastRecordHandedOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		h := hold{on: true}
 		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
 		for range 5 {
-			c.put(10)
+			c.Put(10)
 			c.readAll(time.Minute, r)
 			c.ExpireIterators()
 			pass(t, 5*time.Second)
 		}
-		if n := r.metric("rootwatch_fetches_total", fetchExpiredIterator); n != 5 {
+		if n := r.metric("rootwatch_fetches_total", metrics.FetchExpiredIterator); n != 5 {
 			t.Errorf("%v expired iterators are counted, want 5", n)
 		}
-		if l := c.leases()[shardID(0)]; l.checkpoint != "" {
+		if l := c.Leases()[shardID(0)]; l.Checkpoint != "" {
 			t.Errorf("what is in flight is checkpointed: %+v", l)
 		}
 		c.once(r)
 		h.set(false)
 		h.finish()
-		until(t, time.Minute, "all is checkpointed", func() bool { return c.leases()[shardID(0)].checkpoint != "" })
+		until(t, time.Minute, "all is checkpointed", func() bool { return c.Leases()[shardID(0)].Checkpoint != "" })
 		r.endWell()
 	})
 }
@@ -135,7 +136,7 @@ func TestFetchesAreCountedByTheirResult(t *testing.T) {
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(1)
 		pass(t, 5*time.Second)
-		for result, effect := range map[string]awstest.Effect{fetchThrottled: awstest.Throttle, fetchFailed: awstest.Fail, fetchExpiredIterator: awstest.ExpireIterator} {
+		for result, effect := range map[string]awstest.Effect{metrics.FetchThrottled: awstest.Throttle, metrics.FetchFailed: awstest.Fail, metrics.FetchExpiredIterator: awstest.ExpireIterator} {
 			before := r.metric("rootwatch_fetches_total", result)
 			c.Inject(awstest.Fault{Operation: "GetRecords", Effect: effect, Count: 3})
 			pass(t, 20*time.Second)
@@ -143,44 +144,45 @@ func TestFetchesAreCountedByTheirResult(t *testing.T) {
 				t.Errorf("3 calls with the effect %s are counted %v times as %s", effect, n, result)
 			}
 		}
-		if n := r.metric("rootwatch_fetches_total", fetchOK); n < 30 {
+		if n := r.metric("rootwatch_fetches_total", metrics.FetchOK); n < 30 {
 			t.Errorf("%v good fetches in a minute", n)
 		}
-		if complaints := r.logs.lines("level=WARN", "fetching records failed"); len(complaints) == 0 || len(complaints) > 6 {
+		if complaints := r.logs.Lines("level=WARN", "fetching records failed"); len(complaints) == 0 || len(complaints) > 6 {
 			t.Errorf("a shard complains at most once in ten seconds: %q", complaints)
 		}
 	})
 }
 
-// A checkpoint older than the retention is InvalidArgument for ever: the library retries without an end.
+// A checkpoint older than the retention is InvalidArgument for ever: the library retries without an
+// end.
 func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		first := c.start("first", setup{config: trimHorizon})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, first)
 		first.endWell()
-		stopped := c.leases()[shardID(0)]
-		c.put(50) // lost
+		stopped := c.Leases()[shardID(0)]
+		c.Put(50) // lost
 		if err := c.Trim(testStream); err != nil {
 			t.Fatal(err)
 		}
-		wanted := c.put(20)
+		wanted := c.Put(20)
 		second := c.start("second", setup{config: trimHorizon})
 		until(t, time.Minute, "what is left is read", func() bool { return len(second.records()) >= 20 })
 		pass(t, 10*time.Second)
 		if got := second.records(); !slices.Equal(got, wanted) {
 			t.Errorf("read %q", got)
 		}
-		if n := second.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 1 {
+		if n := second.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint); n != 1 {
 			t.Errorf("rootwatch_data_loss_total is %v", n)
 		}
-		gap := second.logs.lines("level=ERROR", "older than the stream's retention", shardID(0), "checkpoint="+stopped.checkpoint, "gap_from="+stopped.checkedAt, "gap_to=")
-		if len(gap) != 1 || stopped.checkedAt == "" {
-			t.Errorf("the gap is named: %q", second.logs.lines("level=ERROR"))
+		gap := second.logs.Lines("level=ERROR", "older than the stream's retention", shardID(0), "checkpoint="+stopped.Checkpoint, "gap_from="+stopped.CheckedAt, "gap_to=")
+		if len(gap) != 1 || stopped.CheckedAt == "" {
+			t.Errorf("the gap is named: %q", second.logs.Lines("level=ERROR"))
 		}
 		second.endWell()
-		if l := c.leases()[shardID(0)]; l.checkpoint <= stopped.checkpoint {
+		if l := c.Leases()[shardID(0)]; l.Checkpoint <= stopped.Checkpoint {
 			t.Errorf("the checkpoint is still %+v", l)
 		}
 	})
@@ -189,17 +191,13 @@ func TestACheckpointOlderThanTheRetentionGoesOnAtTheOldestRecordAndSaysWhatIsLos
 func TestACheckpointThatIsNoSequenceNumberOfTheStreamGoesOnAtTheOldestRecord(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
-		c.table("test", time.Minute).acquire(t.Context(), &shard{id: shardID(0)}, nil, false) //nolint:errcheck // checked by what follows
-		c.set(shardID(0), attrCheckpoint, "no number at all")
-		if err := c.table("test", time.Minute).release(t.Context(), shardID(0), 1); err != nil {
-			t.Fatal(err)
-		}
+		c.EnsureTable()
+		c.PutItem(dynamo.Item{"ShardID": dynamo.String(shardID(0)), "Checkpoint": dynamo.String("no number at all"), "LeaseEpoch": dynamo.Number(1), "LeaseCounter": dynamo.Number(2)})
 		r := c.start("worker", setup{config: trimHorizon})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		c.once(r)
-		if n := r.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 1 {
+		if n := r.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint); n != 1 {
 			t.Errorf("rootwatch_data_loss_total is %v", n)
 		}
 	})
@@ -209,12 +207,12 @@ func TestACheckpointThatIsNoSequenceNumberOfTheStreamGoesOnAtTheOldestRecord(t *
 func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.onCall(func(k *call) {
-			if k.action != "kinesis:GetRecords" {
+		c.OnCall(func(k *streamtest.Call) {
+			if k.Action != "kinesis:GetRecords" {
 				return
 			}
 			var answer map[string]json.RawMessage
-			if err := json.NewDecoder(k.response.Body).Decode(&answer); err != nil {
+			if err := json.NewDecoder(k.Response.Body).Decode(&answer); err != nil {
 				t.Error(err)
 			}
 			delete(answer, "MillisBehindLatest")
@@ -222,10 +220,10 @@ func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			k.say(200, string(b))
+			k.Say(200, string(b))
 		})
 		r := c.start("worker", setup{config: trimHorizon})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		c.once(r)
 		if n := r.metric("rootwatch_panics_recovered_total", ""); n != 0 {
@@ -234,37 +232,20 @@ func TestAnAnswerWithoutMillisBehindLatestIsTaken(t *testing.T) {
 	})
 }
 
-// AWS allows 5 reads a second of a shard, and the stand-in keeps to it here: the worker must neither be refused nor stay
-// far below.
+// AWS allows 5 reads a second of a shard, and the stand-in keeps to it here: the worker must
+// neither be refused nor stay far below.
 func TestReadingKeepsToTheRateOfAShard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{Limits: true})
-		c.put(100)
+		c.Put(100)
 		began := time.Now()
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.MaxRecords = 1 }})
 		c.readAll(time.Minute, r)
 		if took := time.Since(began); took < 19*time.Second || took > 22*time.Second {
 			t.Errorf("100 reads took %s", took)
 		}
-		if n := r.metric("rootwatch_fetches_total", fetchThrottled); n > 5 {
+		if n := r.metric("rootwatch_fetches_total", metrics.FetchThrottled); n > 5 {
 			t.Errorf("%v of 100 reads were refused", n)
 		}
 	})
-}
-
-// What the library may ask of its client: anything but polling is refused, not sent.
-func TestTheLibrarysClientAnswersPollingAlone(t *testing.T) {
-	client := newLibraryClient("us-east-1", &guard{leases: newCheckpointer("me")})
-	_, err := client.SubscribeToShard(t.Context(), &awskinesis.SubscribeToShardInput{ConsumerARN: aws.String("arn"), ShardId: aws.String("shard")})
-	if err == nil || !strings.Contains(err.Error(), "which polling does not need") {
-		t.Errorf("SubscribeToShard: %v", err)
-	}
-	for _, token := range []string{"", "shard", "shard/1", "/", "shard/1/2"} {
-		if _, err := client.GetRecords(t.Context(), &awskinesis.GetRecordsInput{ShardIterator: &token}); err == nil {
-			t.Errorf("GetRecords answers the iterator %q", token)
-		}
-	}
-	if _, err := client.GetShardIterator(t.Context(), &awskinesis.GetShardIteratorInput{ShardId: aws.String("shard"), ShardIteratorType: "TRIM_HORIZON"}); err == nil {
-		t.Error("GetShardIterator answers for a shard that is not held")
-	}
 }

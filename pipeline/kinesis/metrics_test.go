@@ -3,53 +3,12 @@ package kinesis
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"rootwatch/pipeline/awstest"
 )
-
-// A gauge that is set with each answer would stand still while none comes: the dead shard would look caught up.
-func TestLagGrowsWhileNoAnswerComes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		registry := prometheusRegistry()
-		m := newMetrics(registry, time.Now)
-		check := func(want string) {
-			t.Helper()
-			const head = `
-# HELP rootwatch_shard_behind_latest_seconds How far reading is behind the newest record of a shard that this worker holds, including the time since the last answer.
-# TYPE rootwatch_shard_behind_latest_seconds gauge
-`
-			if want != "" {
-				want = head + want
-			}
-			if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "rootwatch_shard_behind_latest_seconds"); err != nil {
-				t.Error(err)
-			}
-		}
-		check("")
-		m.lag.set("a", 2*time.Second)
-		time.Sleep(time.Second)
-		m.lag.set("b", 0)
-		check("rootwatch_shard_behind_latest_seconds{shard_id=\"a\"} 3\nrootwatch_shard_behind_latest_seconds{shard_id=\"b\"} 0\n")
-		time.Sleep(9 * time.Second)
-		m.lag.set("b", 500*time.Millisecond)
-		check("rootwatch_shard_behind_latest_seconds{shard_id=\"a\"} 12\nrootwatch_shard_behind_latest_seconds{shard_id=\"b\"} 0.5\n")
-		if id, age := m.lag.oldest(); id != "a" || age != 10*time.Second {
-			t.Errorf("the oldest answer is that of %s, %s ago", id, age)
-		}
-		time.Sleep(time.Second)
-		m.lag.drop("a")
-		check("rootwatch_shard_behind_latest_seconds{shard_id=\"b\"} 1.5\n")
-		m.lag.drop("b")
-		check("")
-		if id, age := m.lag.oldest(); id != "" || age != 0 {
-			t.Errorf("the oldest answer of no shard is that of %q, %s ago", id, age)
-		}
-	})
-}
 
 func TestLagIsThatOfTheShardsHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -80,22 +39,8 @@ func TestLagIsThatOfTheShardsHeld(t *testing.T) {
 			t.Errorf("rootwatch_leases_held is %v", n)
 		}
 		r.endWell()
-		if n := testutil.CollectAndCount(r.metrics.lag); n != 0 {
+		if n := testutil.CollectAndCount(r.metrics.Lag); n != 0 {
 			t.Errorf("%d shards have a lag after the stop", n)
 		}
 	})
-}
-
-func TestCountersAreThereFromTheStart(t *testing.T) {
-	registry := prometheusRegistry()
-	newMetrics(registry, time.Now)
-	for name, want := range map[string]int{
-		"rootwatch_shards": 1, "rootwatch_leases_held": 1, "rootwatch_lease_changes_total": 4, "rootwatch_checkpoints_total": 1,
-		"rootwatch_checkpoint_failures_total": 1, "rootwatch_lease_table_failures_total": 1, "rootwatch_fetches_total": 4,
-		"rootwatch_data_loss_total": 2, "rootwatch_panics_recovered_total": 1, "rootwatch_fetch_memory_bytes": 1,
-	} {
-		if n, err := testutil.GatherAndCount(registry, name); err != nil || n != want {
-			t.Errorf("%s has %d series at the start, want %d: %v", name, n, want, err)
-		}
-	}
 }

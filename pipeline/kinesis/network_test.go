@@ -1,45 +1,30 @@
 package kinesis
 
 import (
-	"net/http"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
-
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/fetch"
+	"rootwatch/pipeline/kinesis/lease"
 )
-
-// newNetwork is a cloud behind a real port, with real time: leases are short here.
-func newNetwork(t *testing.T, shards int) *cloud {
-	t.Helper()
-	server := awstest.NewServer(awstest.Options{Seed: 1})
-	t.Cleanup(server.Close)
-	c := &cloud{t: t, Service: server.Service, dial: func(id string) (*awskinesis.Client, *dynamodb.Client) {
-		cfg := server.AWSConfig(id)
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		t.Cleanup(transport.CloseIdleConnections)
-		cfg.HTTPClient = &http.Client{Transport: transport}
-		return awskinesis.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg)
-	}}
-	c.kinesis, c.dynamo = c.clients("test")
-	c.createStream(shards)
-	return c
-}
 
 func short(cfg *Config) {
 	trimHorizon(cfg)
-	cfg.PollInterval, cfg.LeaseDuration, cfg.CheckpointInterval = 200*time.Millisecond, 2*time.Second, 200*time.Millisecond
+	cfg.PollInterval, cfg.LeaseDuration, cfg.CheckpointInterval = 200*time.Millisecond, 4*time.Second, 200*time.Millisecond
 }
 
-// Real sockets, real time, three workers with leases of two seconds; one of them is cut off, one is stopped, and calls
-// fail all the while. Nothing is lost, and the stop is quick.
+// patience is for what must happen in real time at some time, on a machine that has other things to
+// do: how soon it does is tried in made-up time.
+const patience = 5 * time.Minute
+
+// Real sockets, real time, three workers with leases of four seconds; one of them is cut off, one
+// is stopped, and calls fail all the while. Nothing is lost.
 func TestOverTheNetworkNothingIsLost(t *testing.T) {
 	t.Parallel()
-	c := newNetwork(t, 6)
-	impatient := setup{config: short, worker: func(w *Worker) { w.guard.callTimeout = time.Second }}
+	c := networkOf(t, 6)
+	impatient := setup{config: short, tune: func(_ *lease.Config, f *fetch.Config) { f.CallTimeout = 2 * time.Second }}
 	first, second, third := c.start("first", impatient), c.start("second", impatient), c.start("third", impatient)
 	for _, f := range []awstest.Fault{
 		{Effect: awstest.Fail, Probability: 0.03}, {Effect: awstest.FailAfter, Probability: 0.03}, {Effect: awstest.Drop, Probability: 0.03},
@@ -50,48 +35,42 @@ func TestOverTheNetworkNothingIsLost(t *testing.T) {
 			c.Inject(f)
 		}
 	}
-	c.put(600)
-	c.readAll(time.Minute, first, second, third)
+	c.Put(600)
+	c.readAll(patience, first, second, third)
 
 	cut := c.Inject(awstest.Fault{AccessKeyID: "first", Effect: awstest.Drop})
-	wanted := c.put(600)
-	until(t, time.Minute, "the others read all", func() bool {
+	wanted := c.Put(600)
+	until(t, patience, "the others read all", func() bool {
 		counts := count(second, third)
 		return !slices.ContainsFunc(wanted, func(s string) bool { return counts[s] == 0 })
 	})
 	cut.Remove()
-	until(t, time.Minute, "it takes part again", func() bool { return len(first.holds()) > 0 && first.Ready() == nil })
-	c.put(600)
-	if took, err := second.end(); took > 2*time.Second || err != nil {
-		t.Errorf("the stop took %s: %v", took, err)
-	}
-	c.put(600)
-	c.readAll(time.Minute, first, second, third)
+	until(t, patience, "it takes part again", func() bool { return len(first.holds()) > 0 && first.Ready() == nil })
+	c.Put(600)
+	second.endWell()
+	c.Put(600)
+	c.readAll(patience, first, second, third)
 	c.ClearFaults()
 	for _, r := range []*reader{first, third} {
-		if took, err := r.end(); took > 2*time.Second || err != nil {
-			t.Errorf("the stop took %s: %v", took, err)
-		}
+		r.endWell()
 	}
 }
 
 func TestOverTheNetworkAQuietHandoffDoublesNothing(t *testing.T) {
 	t.Parallel()
-	c := newNetwork(t, 4)
-	calm := setup{config: func(cfg *Config) { short(cfg); cfg.LeaseDuration = 8 * time.Second }}
+	c := networkOf(t, 4)
+	calm := setup{config: func(cfg *Config) { short(cfg); cfg.LeaseDuration = 20 * time.Second }} // none expires while the machine is busy
 	first := c.start("first", calm)
-	c.put(200)
-	c.readAll(time.Minute, first)
+	c.Put(200)
+	c.readAll(patience, first)
 	second := c.start("second", calm)
-	until(t, time.Minute, "the shards are shared", func() bool {
-		c.put(20)
+	until(t, patience, "the shards are shared", func() bool {
+		c.Put(20)
 		return even(4, first, second)
 	})
-	c.readAll(time.Minute, first, second)
+	c.readAll(patience, first, second)
 	for _, r := range []*reader{first, second} {
-		if took, err := r.end(); took > 2*time.Second || err != nil {
-			t.Errorf("the stop took %s: %v", took, err)
-		}
+		r.endWell()
 	}
 	c.once(first, second)
 }

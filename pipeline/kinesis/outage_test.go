@@ -13,6 +13,7 @@ import (
 
 	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
 // hold is a pipeline that finishes batches only when it is told to.
@@ -51,31 +52,31 @@ func (h *hold) finish() (n int) {
 	return n
 }
 
-// polling-shard-consumer.go:103 returns when the lease is lost, and the record processor is never told: it goes on, a
-// second one is made later.
-func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testing.T) {
+// polling-shard-consumer.go:103 returns when the lease is lost, and the record processor is never
+// told: it goes on, a second one is made later.
+func TestALostLeaseIsGivenUpAndIsReadFromItsCheckpointWhenItIsHeldAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		var h hold
 		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
-		until(t, time.Minute, "the first ten are checkpointed", func() bool { return c.leases()[shardID(0)].checkpoint != "" })
-		checkpoint := c.leases()[shardID(0)].checkpoint
+		until(t, time.Minute, "the first ten are checkpointed", func() bool { return c.Leases()[shardID(0)].Checkpoint != "" })
+		checkpoint := c.Leases()[shardID(0)].Checkpoint
 		h.set(true)
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 
-		stolen := c.item(shardID(0))
-		stolen[attrOwner], stolen[attrEpoch], stolen[attrCounter] = dynamo.String("thief"), dynamo.Number(100), dynamo.Number(100)
-		c.putItem(stolen)
+		stolen := c.Item(shardID(0))
+		stolen["AssignedTo"], stolen["LeaseEpoch"], stolen["LeaseCounter"] = dynamo.String("thief"), dynamo.Number(100), dynamo.Number(100)
+		c.PutItem(stolen)
 		until(t, 20*time.Second, "the worker has noticed it", func() bool { return len(r.holds()) == 0 })
 		for _, ctx := range h.ends {
 			if ctx.Err() == nil {
-				t.Error("a submit of the lost tenure would still be taken")
+				t.Error("a submit of the lost lease would still be taken")
 			}
 		}
-		if n := r.metric("rootwatch_lease_changes_total", leaseLost); n != 1 {
+		if n := r.metric("rootwatch_lease_changes_total", metrics.LeaseLost); n != 1 {
 			t.Errorf("%v leases are counted as lost", n)
 		}
 		until(t, time.Second, "rootwatch_leases_held is 0", func() bool { return r.metric("rootwatch_leases_held", "") == 0 })
@@ -85,9 +86,9 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 			}
 		}
 		h.finish() // too late
-		c.put(10)
+		c.Put(10)
 		pass(t, 10*time.Second)
-		if l := c.leases()[shardID(0)]; l.owner != "thief" || l.epoch != 100 || l.counter != 100 || l.checkpoint != checkpoint {
+		if l := c.Leases()[shardID(0)]; l.Owner != "thief" || l.Epoch != 100 || l.Counter != 100 || l.Checkpoint != checkpoint {
 			t.Errorf("the former owner has written the lease: %+v", l)
 		}
 		if n := len(r.records()); n != 20 {
@@ -96,9 +97,9 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 
 		h.set(false) // the thief does nothing, and its lease expires
 		c.readAll(time.Minute, r)
-		until(t, time.Minute, "all is checkpointed", func() bool { return c.leases()[shardID(0)].checkpoint > checkpoint })
+		until(t, time.Minute, "all is checkpointed", func() bool { return c.Leases()[shardID(0)].Checkpoint > checkpoint })
 		counts := count(r)
-		for i, s := range c.everything() {
+		for i, s := range c.Everything() {
 			want := 1
 			if i >= 10 && i < 20 { // in flight when the lease was lost
 				want = 2
@@ -107,14 +108,15 @@ func TestALostLeaseEndsItsSessionAndTheNextTenureReadsFromTheCheckpoint(t *testi
 				t.Errorf("%s was read %d times, want %d", s, counts[s], want)
 			}
 		}
-		if l := c.leases()[shardID(0)]; l.epoch != 101 {
-			t.Errorf("the next tenure has the epoch %d, want 101", l.epoch)
+		if l := c.Leases()[shardID(0)]; l.Epoch != 101 {
+			t.Errorf("the next holding has the epoch %d, want 101", l.Epoch)
 		}
 	})
 }
 
-// worker.go:311 passes over a shard that the table says is its own, and dynamodb-checkpointer.go:291 tells it so: after
-// a write outage of its worker nobody reads the shard until somebody restarts.
+// worker.go:311 passes over a shard that the table says is its own, and
+// dynamodb-checkpointer.go:291 tells it so: after a write outage of its worker nobody reads the
+// shard until somebody restarts.
 func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t *testing.T) {
 	for name, fault := range map[string]awstest.Fault{
 		"writes fail":                {Operation: "UpdateItem", Effect: awstest.Fail},
@@ -130,7 +132,7 @@ func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t
 				b := c.start("b", setup{config: trimHorizon})
 				shared := func() bool { return len(a.holds()) == 2 && len(b.holds()) == 2 }
 				until(t, time.Minute, "the shards are shared", shared)
-				c.put(100)
+				c.Put(100)
 				c.readAll(time.Minute, a, b)
 				pass(t, 5*time.Second) // all is checkpointed
 
@@ -148,13 +150,13 @@ func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t
 				if held := a.holds(); len(held) > 0 {
 					t.Errorf("%v are still held without a renewal", held)
 				}
-				if lost := a.logs.lines("level=ERROR", "lease lost", "three quarters"); len(lost) < 2 {
+				if lost := a.logs.Lines("level=ERROR", "lease lost", "three quarters"); len(lost) < 2 {
 					t.Errorf("the losses are said so: %q", lost)
 				}
 				if a.metric("rootwatch_lease_table_failures_total", "") == 0 {
 					t.Error("no failure of the lease table is counted")
 				}
-				c.put(100)
+				c.Put(100)
 				pass(t, 10*time.Second)
 				outage.Remove()
 				healed := time.Now()
@@ -165,7 +167,7 @@ func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t
 				if err := a.Ready(); err != nil {
 					t.Errorf("not ready after the outage: %v", err)
 				}
-				c.put(100)
+				c.Put(100)
 				c.readAll(time.Minute, a, b)
 				a.endWell()
 				b.endWell()
@@ -175,24 +177,25 @@ func TestAWorkerThatCannotWriteItsLeasesGivesThemUpAndComesBackWithoutARestart(t
 	}
 }
 
-// The moment of the first start goes with the table: made anew, it must not move past what nobody has read yet.
+// The moment of the first start goes with the table: made anew, it must not move past what nobody
+// has read yet.
 func TestATableMadeAnewKeepsTheFirstStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{})
 		r.holding(2)
-		first := dynamo.Text(c.item(startKey), attrFirstStart)
+		first := dynamo.Text(c.Item("rootwatch/start"), "FirstStart")
 		pass(t, time.Minute)
 		c.Inject(awstest.Fault{Service: "kinesis", Operation: "GetRecords", Effect: awstest.Fail})
-		c.put(20)
+		c.Put(20)
 		pass(t, 10*time.Second)
-		if _, err := c.dynamo.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(testApp)}); err != nil {
+		if _, err := c.DynamoDB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(testApp)}); err != nil {
 			t.Fatal(err)
 		}
 		pass(t, 30*time.Second)
 		c.ClearFaults()
 		c.readAll(time.Minute, r)
-		if got := dynamo.Text(c.item(startKey), attrFirstStart); got != first {
+		if got := dynamo.Text(c.Item("rootwatch/start"), "FirstStart"); got != first {
 			t.Errorf("the first start has become %s, it was %s", got, first)
 		}
 	})
@@ -207,7 +210,7 @@ func TestAWorkerWithoutItsTableIsNotReadyAndSaysSo(t *testing.T) {
 		outage := c.Inject(awstest.Fault{Service: "dynamodb", Effect: awstest.Drop})
 		until(t, time.Minute, "it is not", func() bool { return r.Ready() != nil })
 		pass(t, time.Minute)
-		if len(r.logs.lines("level=ERROR", "the lease table cannot be read")) == 0 {
+		if len(r.logs.Lines("level=ERROR", "the lease table cannot be read")) == 0 {
 			t.Error("nothing is logged about the table")
 		}
 		if held := r.holds(); len(held) > 0 {
@@ -229,13 +232,13 @@ func TestTheBareLibraryNeverReadsAShardAgainAfterAWriteOutage(t *testing.T) {
 			cfg.ShardSyncIntervalMillis = 1000
 			cfg.WithInitialPositionInStream(config.TRIM_HORIZON)
 		})
-		c.put(10)
+		c.Put(10)
 		until(t, time.Minute, "ten records", func() bool { return len(b.records()) == 10 })
 		c.Inject(awstest.Fault{Service: "dynamodb", Operation: "PutItem", Effect: awstest.Fail})
 		c.Inject(awstest.Fault{Service: "dynamodb", Operation: "UpdateItem", Effect: awstest.Fail})
 		pass(t, time.Minute)
 		c.ClearFaults()
-		c.put(10)
+		c.Put(10)
 		pass(t, 10*time.Minute)
 		n := len(b.records())
 		c.endBare(b)
@@ -260,20 +263,20 @@ func TestAShortOutageOfTheTableChangesNothing(t *testing.T) {
 				r.holding(4)
 				fault.Service = "dynamodb"
 				for range 3 {
-					c.put(40)
+					c.Put(40)
 					outage := c.Inject(fault)
 					pass(t, 7*time.Second)
 					outage.Remove()
 					pass(t, 15*time.Second)
 				}
 				c.readAll(time.Minute, r)
-				if n := r.metric("rootwatch_lease_changes_total", leaseLost); n != 0 {
+				if n := r.metric("rootwatch_lease_changes_total", metrics.LeaseLost); n != 0 {
 					t.Errorf("%v leases were lost", n)
 				}
 				r.endWell()
 				c.once(r)
-				for id, l := range c.leases() {
-					if l.owner != "" || l.checkpoint == "" {
+				for id, l := range c.Leases() {
+					if l.Owner != "" || l.Checkpoint == "" {
 						t.Errorf("the lease of %s is left as %+v", id, l)
 					}
 				}
@@ -282,7 +285,8 @@ func TestAShortOutageOfTheTableChangesNothing(t *testing.T) {
 	}
 }
 
-// The lease table is all that the others see: a worker that renews its leases and cannot read must give them up itself.
+// The lease table is all that the others see: a worker that renews its leases and cannot read must
+// give them up itself.
 func TestAWorkerThatIsCutOffFromKinesisLeavesItsShardsToOthers(t *testing.T) {
 	for _, effect := range []awstest.Effect{awstest.Drop, awstest.Hang, awstest.Fail} {
 		t.Run(string(effect), func(t *testing.T) {
@@ -291,17 +295,17 @@ func TestAWorkerThatIsCutOffFromKinesisLeavesItsShardsToOthers(t *testing.T) {
 				a, b := c.start("a", setup{config: trimHorizon}), c.start("b", setup{config: trimHorizon})
 				until(t, time.Minute, "the shards are shared", func() bool { return even(4, a, b) })
 				cut := c.Inject(awstest.Fault{Service: "kinesis", AccessKeyID: "a", Effect: effect})
-				c.put(40)
+				c.Put(40)
 				c.readAll(90*time.Second, b) // a lease, a poll, and what the calls take that get no answer
 				if held := len(b.holds()); held != 4 {
 					t.Errorf("%d shards are held by the worker that can read", held)
 				}
-				if len(a.logs.lines("level=ERROR", "Kinesis does not answer")) == 0 || a.Ready() == nil {
+				if len(a.logs.Lines("level=ERROR", "Kinesis does not answer")) == 0 || a.Ready() == nil {
 					t.Errorf("it is not said: ready %v", a.Ready())
 				}
 				cut.Remove()
 				until(t, time.Minute, "the shards are shared again", func() bool { return even(4, a, b) })
-				c.put(40)
+				c.Put(40)
 				c.readAll(time.Minute, a, b)
 				a.endWell()
 				b.endWell()
@@ -318,7 +322,7 @@ func TestAWorkerThatCanReadKeepsItsShardsWhateverListShardsSays(t *testing.T) {
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(4)
 		c.Inject(awstest.Fault{Operation: "ListShards", AccessKeyID: "worker", Effect: awstest.Fail})
-		c.put(40)
+		c.Put(40)
 		c.readAll(time.Minute, r)
 		pass(t, 2*time.Minute)
 		if held := r.holds(); len(held) != 4 {
@@ -327,19 +331,20 @@ func TestAWorkerThatCanReadKeepsItsShardsWhateverListShardsSays(t *testing.T) {
 	})
 }
 
-// What is read while no checkpoint can be written is read again by the next owner, when the lease goes too.
+// What is read while no checkpoint can be written is read again by the next owner, when the lease
+// goes too.
 func TestReadingWaitsWhileNoCheckpointCanBeWritten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.LeaseDuration = 2 * time.Minute }})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		pass(t, 5*time.Second)
 		outage := c.Inject(awstest.Fault{Service: "dynamodb", Operation: "UpdateItem", Effect: awstest.Fail})
-		c.put(10)
+		c.Put(10)
 		pass(t, 10*time.Second)
 		before, calls := len(r.records()), c.CallsBy("worker")["kinesis:GetRecords"]
-		c.put(10)
+		c.Put(10)
 		pass(t, 20*time.Second)
 		if n := len(r.records()); n != before || before != 20 || c.CallsBy("worker")["kinesis:GetRecords"] != calls {
 			t.Errorf("%d records were read while the checkpoint stood still", n-before)
@@ -359,30 +364,31 @@ func TestATableThatIsDeletedIsMadeAnewAndTheWorkersRecover(t *testing.T) {
 		b := c.start("b", setup{config: trimHorizon})
 		shared := func() bool { return len(a.holds()) == 2 && len(b.holds()) == 2 }
 		until(t, time.Minute, "the shards are shared", shared)
-		c.put(100)
+		c.Put(100)
 		c.readAll(time.Minute, a, b)
-		if _, err := c.dynamo.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(testApp)}); err != nil {
+		if _, err := c.DynamoDB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(testApp)}); err != nil {
 			t.Fatal(err)
 		}
 		pass(t, 30*time.Second)
-		if len(a.logs.lines("level=ERROR", "the lease table is gone"))+len(b.logs.lines("level=ERROR", "the lease table is gone")) == 0 {
+		if len(a.logs.Lines("level=ERROR", "the lease table is gone"))+len(b.logs.Lines("level=ERROR", "the lease table is gone")) == 0 {
 			t.Error("nothing is logged about the table")
 		}
-		c.put(100)
+		c.Put(100)
 		c.readAll(2*time.Minute, a, b)
 		until(t, 2*time.Minute, "the shards are shared again", shared)
 		until(t, time.Minute, "all shards have checkpoints again", func() bool {
-			leases := c.leases()
+			leases := c.Leases()
 			for _, l := range leases {
-				if l.checkpoint == "" {
+				if l.Checkpoint == "" {
 					return false
 				}
 			}
 			return len(leases) == 4
 		})
-		// The checkpoints are lost, so all is read again: from the application's start, and that is the trim horizon.
+		// The checkpoints are lost, so all is read again: from the application's start, and that is
+		// the trim horizon.
 		counts := count(a, b)
-		for i, s := range c.everything() {
+		for i, s := range c.Everything() {
 			if i < 100 && counts[s] < 2 || counts[s] < 1 {
 				t.Errorf("%s was read %d times", s, counts[s])
 			}

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
-
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/fetch"
+	"rootwatch/pipeline/kinesis/lease"
 )
 
-// common-shard-consumer.go:175 calls the record processor without a recover: a panic there ends the process, and after
-// its restart it comes again.
+// common-shard-consumer.go:175 calls the record processor without a recover: a panic there ends the
+// process, and after its restart it comes again.
 func TestAPanicGivesTheLeaseUpAndTheProcessLives(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
@@ -27,32 +27,32 @@ func TestAPanicGivesTheLeaseUpAndTheProcessLives(t *testing.T) {
 			return nil
 		}})
 		r.holding(2)
-		c.put(20)
+		c.Put(20)
 		c.readAll(time.Minute, r)
 		pass(t, 5*time.Second)
-		before := c.leases()
+		before := c.Leases()
 
 		broken.Store(true)
-		c.put(20)
+		c.Put(20)
 		pass(t, time.Minute)
 		panics := r.metric("rootwatch_panics_recovered_total", "")
 		if panics < 2 || panics > 20 {
 			t.Errorf("%v panics in a minute: it is tried again, with pauses", panics)
 		}
-		said := r.logs.lines("level=ERROR", "panic recovered", "a broken pipeline", "ProcessRecords", shardID(0))
+		said := r.logs.Lines("level=ERROR", "panic recovered", "a broken pipeline", "ProcessRecords", shardID(0))
 		if len(said) != int(panics) || !strings.Contains(said[0], "panic_test.go") {
 			t.Errorf("it is logged with its stack: %q", said)
 		}
-		if epoch := c.leases()[shardID(0)].epoch; epoch < before[shardID(0)].epoch+int64(panics)-1 {
+		if epoch := c.Leases()[shardID(0)].Epoch; epoch < before[shardID(0)].Epoch+int64(panics)-1 {
 			t.Errorf("the lease was not given up: epoch %d after %v panics", epoch, panics)
 		}
-		if l := c.leases()[shardID(0)]; l.checkpoint != before[shardID(0)].checkpoint {
+		if l := c.Leases()[shardID(0)]; l.Checkpoint != before[shardID(0)].Checkpoint {
 			t.Errorf("what has panicked is checkpointed: %+v", l)
 		}
 		if n := len(r.recordsOf(shardID(1))); n != 20 {
 			t.Errorf("the other shard has %d records read, want 20", n)
 		}
-		if l := c.leases()[shardID(1)]; l.epoch != before[shardID(1)].epoch {
+		if l := c.Leases()[shardID(1)]; l.Epoch != before[shardID(1)].Epoch {
 			t.Errorf("the other shard's lease has changed hands: %+v", l)
 		}
 		if n := r.metric("rootwatch_fetch_memory_bytes", ""); n != 0 {
@@ -76,7 +76,7 @@ func TestAPanicWhileAnotherWorkerIsWellHandsTheShardOver(t *testing.T) {
 		a := c.start("a", setup{config: trimHorizon, submit: func(context.Context, *reader, *batch) error { panic("a broken pipeline") }})
 		b := c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(2, a, b) })
-		c.put(20)
+		c.Put(20)
 		until(t, 2*time.Minute, "the other worker reads all", func() bool { return len(count(b)) == 20 })
 		if n := a.metric("rootwatch_panics_recovered_total", ""); n == 0 {
 			t.Error("no panic is counted")
@@ -84,24 +84,24 @@ func TestAPanicWhileAnotherWorkerIsWellHandsTheShardOver(t *testing.T) {
 	})
 }
 
-// A panic anywhere else that the library calls us.
-func TestPanicsInFetchAndShutdownAreRecovered(t *testing.T) {
+// A panic elsewhere that the library calls us.
+func TestAPanicInFetchIsRecovered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		var broken atomic.Bool
-		r := c.start("worker", setup{config: trimHorizon, worker: func(w *Worker) {
-			kick := w.guard.shardEnded
-			w.guard.shardEnded = func() {
+		r := c.start("worker", setup{config: trimHorizon, tune: func(_ *lease.Config, f *fetch.Config) {
+			wake := f.ShardEnded
+			f.ShardEnded = func() {
 				if broken.Swap(false) {
-					panic("a broken guard")
+					panic("a broken fetcher")
 				}
-				kick()
+				wake()
 			}
 		}})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		broken.Store(true)
-		c.putInto(10, c.split(shardID(0))...)
+		c.PutInto(10, c.Split(shardID(0))...)
 		c.readAll(time.Minute, r)
 		if n := r.metric("rootwatch_panics_recovered_total", ""); n != 1 {
 			t.Errorf("%v panics are counted", n)
@@ -111,24 +111,5 @@ func TestPanicsInFetchAndShutdownAreRecovered(t *testing.T) {
 		}
 		r.endWell()
 		c.once(r)
-
-		ended := c.table("me", time.Minute)
-		l := must(t)(ended.acquire(t.Context(), &shard{id: "shard"}, nil, false))
-		te := newTenure(&shard{id: "shard"}, l, startAt{}, time.Now(), ended, r.metrics, r.log)
-		te.from.closed = true
-		s := &session{tenure: te}
-		s.Shutdown(&interfaces.ShutdownInput{ShutdownReason: interfaces.TERMINATE, Checkpointer: panicking{}})
-		if te.over.Err() == nil || r.metric("rootwatch_panics_recovered_total", "") != 2 {
-			t.Error("a panic in Shutdown does not end the tenure")
-		}
 	})
-}
-
-// panicking is a checkpointer whose every call is a panic; PrepareCheckpoint's result is a nil dereference in the library.
-type panicking struct{}
-
-func (panicking) Checkpoint(*string) error { panic("Checkpoint") }
-
-func (panicking) PrepareCheckpoint(*string) (interfaces.IPreparedCheckpointer, error) {
-	panic("PrepareCheckpoint")
 }

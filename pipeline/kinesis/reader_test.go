@@ -2,27 +2,83 @@ package kinesis
 
 import (
 	"context"
+	"flag"
 	"maps"
-	"math/big"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	kcl "github.com/vmware/vmware-go-kcl-v2/clientlibrary/checkpoint"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/interfaces"
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/worker"
+	"go.uber.org/goleak"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/fetch"
+	"rootwatch/pipeline/kinesis/lease"
+	"rootwatch/pipeline/kinesis/streamtest"
 )
 
+// Short names for what most tests here use.
 type (
 	batch   = pipeline.Batch
 	outcome = pipeline.Outcome
+	logs    = streamtest.Logs
 )
+
+const (
+	testStream = streamtest.Stream
+	testApp    = streamtest.Application
+)
+
+var (
+	bubble  = streamtest.Bubble
+	until   = streamtest.Until
+	pass    = streamtest.Pass
+	shardID = streamtest.ShardID
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait for made-up time and for each other's sockets, not for the CPU.
+	if !slices.ContainsFunc(os.Args, func(a string) bool { return strings.HasPrefix(a, "-test.parallel") }) {
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			panic(err)
+		}
+	}
+	logrus.SetOutput(nowhere{}) // what the bare library logs
+	logrus.SetLevel(logrus.ErrorLevel)
+	goleak.VerifyTestMain(m)
+}
+
+// nowhere is not io.Discard: a worker sets that.
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+
+// cloud is where the workers of a test run.
+type cloud struct {
+	*streamtest.Cloud
+	t *testing.T
+}
+
+func newCloud(t *testing.T, shards int, options awstest.Options) *cloud {
+	t.Helper()
+	return &cloud{streamtest.New(t, shards, options), t}
+}
+
+func networkOf(t *testing.T, shards int) *cloud {
+	t.Helper()
+	return &cloud{streamtest.NewNetwork(t, shards), t}
+}
 
 // reader is a worker with a pipeline behind it that notes what it is given.
 type reader struct {
@@ -43,29 +99,27 @@ type reader struct {
 // setup changes a reader before it starts.
 type setup struct {
 	config func(*Config)
-	worker func(*Worker)
+	tune   func(*lease.Config, *fetch.Config)
 	submit func(context.Context, *reader, *batch) error // in place of finishing each batch at once
 }
 
 // start runs a worker until the test or end ends it.
 func (c *cloud) start(id string, s setup) *reader {
 	c.t.Helper()
-	k, d := c.clients(id)
+	k, d := c.Clients(id)
 	r := &reader{t: c.t, id: id, registry: prometheus.NewPedanticRegistry(), logs: &logs{}, ended: make(chan struct{}), byShard: map[string][]string{}}
 	cfg := Config{
 		Kinesis: k, DynamoDB: d, Region: "us-east-1", Stream: testStream, Application: testApp,
 		PollInterval: time.Second, LeaseDuration: 20 * time.Second, CheckpointInterval: time.Second, ShutdownTimeout: 25 * time.Second,
-		MaxRecords: 1000, FetchMemory: 64 << 20, Registerer: r.registry, Logger: r.logs.logger(),
+		MaxRecords: 1000, FetchMemory: 64 << 20, Registerer: r.registry, Logger: r.logs.Logger(),
 	}
 	if s.config != nil {
 		s.config(&cfg)
 	}
+	cfg.tune = s.tune
 	var err error
 	if r.Worker, err = New(cfg); err != nil {
 		c.t.Fatal(err)
-	}
-	if s.worker != nil {
-		s.worker(r.Worker)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
@@ -127,8 +181,8 @@ func (r *reader) recordsOf(shardID string) []string {
 // holds are the shards whose leases the worker has.
 func (r *reader) holds() []string {
 	var ids []string
-	for _, t := range r.leases.tenures() {
-		ids = append(ids, t.shard.id)
+	for _, t := range r.leases.All() {
+		ids = append(ids, t.ShardID())
 	}
 	slices.Sort(ids)
 	return ids
@@ -175,7 +229,7 @@ func count(readers ...*reader) map[string]int {
 // readAll waits until all that was put has been read.
 func (c *cloud) readAll(limit time.Duration, readers ...*reader) {
 	c.t.Helper()
-	want := c.everything()
+	want := c.Everything()
 	until(c.t, limit, "all records are read", func() bool {
 		counts := count(readers...)
 		return !slices.ContainsFunc(want, func(s string) bool { return counts[s] == 0 })
@@ -187,7 +241,7 @@ func (c *cloud) once(readers ...*reader) {
 	c.t.Helper()
 	counts := count(readers...)
 	lost, doubled := 0, 0
-	for _, s := range c.everything() {
+	for _, s := range c.Everything() {
 		switch n := counts[s]; {
 		case n == 0:
 			lost++
@@ -213,12 +267,12 @@ type bare struct {
 	told       int // record processors told of their end
 }
 
-// startBare runs the bare library as a user of it would: each batch is checkpointed when it is processed.
+// startBare runs the bare library as a user of it would: each batch is checkpointed when it is
+// processed.
 func (c *cloud) startBare(id string, change func(*config.KinesisClientLibConfiguration)) *bare {
 	c.t.Helper()
-	k, d := c.clients(id)
+	k, d := c.Clients(id)
 	b := &bare{config: config.NewKinesisClientLibConfig(testApp, testStream, "us-east-1", id)}
-	b.config.WithLogger(libraryLogger{new(logs).logger()})
 	if change != nil {
 		change(b.config)
 	}
@@ -230,7 +284,8 @@ func (c *cloud) startBare(id string, change func(*config.KinesisClientLibConfigu
 	return b
 }
 
-// end stops the library, which may wait for a parent shard for ever: all shards are made to look finished meanwhile.
+// end stops the library, which may wait for a parent shard for ever: all shards are made to look
+// finished meanwhile.
 func (c *cloud) endBare(b *bare) {
 	c.t.Helper()
 	ended := make(chan struct{})
@@ -241,8 +296,8 @@ func (c *cloud) endBare(b *bare) {
 			return true
 		case <-time.After(time.Second):
 		}
-		for id := range c.leases() {
-			c.set(id, attrCheckpoint, shardEnd)
+		for id := range c.Leases() {
+			c.Set(id, "Checkpoint", lease.ShardEnd)
 		}
 		return false
 	})
@@ -283,14 +338,6 @@ func (p bareProcessor) Shutdown(in *interfaces.ShutdownInput) {
 	if in.ShutdownReason == interfaces.TERMINATE {
 		_ = in.Checkpointer.Checkpoint(nil) // as the library's own examples do
 	}
-}
-
-func parseBig(t *testing.T, s string) *big.Int {
-	n, ok := new(big.Int).SetString(s, 10)
-	if !ok {
-		t.Fatalf("%q is no number", s)
-	}
-	return n
 }
 
 func prometheusRegistry() *prometheus.Registry { return prometheus.NewPedanticRegistry() }

@@ -3,7 +3,6 @@ package kinesis
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,17 +13,19 @@ import (
 
 	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/lease"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
-// common-shard-consumer.go:115 waits for the parent of a leased child without a look at the stop: with the parent
-// unfinished elsewhere, Shutdown hangs for ever.
+// common-shard-consumer.go:115 waits for the parent of a leased child without a look at the stop:
+// with the parent unfinished elsewhere, Shutdown hangs for ever.
 func TestStopDoesNotWaitForAParentThatIsUnfinishedElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.put(10)
+		c.Put(10)
 		owner := c.start("owner", setup{config: trimHorizon, submit: takeOnly})
 		owner.holding(1)
-		c.split(shardID(0))
+		c.Split(shardID(0))
 		other := c.start("other", setup{config: trimHorizon})
 		pass(t, time.Minute)
 		if held := other.holds(); len(held) > 0 {
@@ -43,11 +44,11 @@ func TestStopDoesNotWaitForAParentThatIsUnfinishedElsewhere(t *testing.T) {
 func TestTheBareLibraryHangsOnAParentThatIsUnfinishedElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.split(shardID(0))
-		c.ensureTable()
-		c.putItem(dynamo.Item{attrShardID: dynamo.String(shardID(0)), attrOwner: dynamo.String("owner"), attrTimeout: dynamo.String("2100-01-01T00:00:00Z"), attrCheckpoint: dynamo.String("10")})
+		c.Split(shardID(0))
+		c.EnsureTable()
+		c.PutItem(dynamo.Item{"ShardID": dynamo.String(shardID(0)), "AssignedTo": dynamo.String("owner"), "LeaseTimeout": dynamo.String("2100-01-01T00:00:00Z"), "Checkpoint": dynamo.String("10")})
 		b := c.startBare("worker", func(cfg *config.KinesisClientLibConfiguration) { cfg.ShardSyncIntervalMillis = 1000 })
-		until(t, time.Minute, "the children are leased", func() bool { return len(c.leases()) == 3 })
+		until(t, time.Minute, "the children are leased", func() bool { return len(c.Leases()) == 3 })
 		asked, ended := time.Now(), make(chan struct{})
 		go func() { defer close(ended); b.Shutdown() }()
 		pass(t, 10*time.Minute)
@@ -56,21 +57,21 @@ func TestTheBareLibraryHangsOnAParentThatIsUnfinishedElsewhere(t *testing.T) {
 			t.Errorf("Shutdown took %s: the parent gate is not needed for it any more", time.Since(asked))
 		default:
 		}
-		c.set(shardID(0), attrCheckpoint, shardEnd)
+		c.Set(shardID(0), "Checkpoint", lease.ShardEnd)
 		<-ended
 	})
 }
 
-// A parent without a checkpoint counts as deleted in the library (polling-shard-consumer.go:114), and of the two
-// parents of a merge it knows one.
+// A parent without a checkpoint counts as deleted in the library (polling-shard-consumer.go:114),
+// and of the two parents of a merge it knows one.
 func TestAChildStartsOnlyAfterBothParentsOfAMerge(t *testing.T) {
 	for name, slow := range map[string]string{"first parent is slow": shardID(0), "second parent is slow": shardID(1)} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCloud(t, 2, awstest.Options{})
-				c.put(100)
-				child := c.merge(shardID(0), shardID(1))
-				c.putInto(100, child)
+				c.Put(100)
+				child := c.Merge(shardID(0), shardID(1))
+				c.PutInto(100, child)
 				open := make(chan struct{})
 				r := c.start("worker", setup{config: trimHorizon, submit: func(ctx context.Context, r *reader, b *batch) error {
 					if b.ShardID != slow {
@@ -84,7 +85,7 @@ func TestAChildStartsOnlyAfterBothParentsOfAMerge(t *testing.T) {
 				if got := r.recordsOf(child); len(got) > 0 {
 					t.Errorf("%d records of the child were read before %s was finished", len(got), slow)
 				}
-				if l := c.leases()[slow]; l.checkpoint != "" {
+				if l := c.Leases()[slow]; l.Checkpoint != "" {
 					t.Errorf("the lease of the unfinished parent is %+v", l)
 				}
 				close(open)
@@ -99,9 +100,9 @@ func TestAChildStartsOnlyAfterBothParentsOfAMerge(t *testing.T) {
 func TestAParentWithoutALeaseIsReadBeforeItsChild(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.put(5000)
-		children := c.split(shardID(0))
-		c.putInto(100, children...)
+		c.Put(5000)
+		children := c.Split(shardID(0))
+		c.PutInto(100, children...)
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.MaxRecords = 100 }})
 		c.readAll(10*time.Minute, r)
 		r.endWell()
@@ -115,20 +116,18 @@ func TestAParentWithoutALeaseIsReadBeforeItsChild(t *testing.T) {
 	})
 }
 
-// The row of a parent may be gone (somebody deleted it) while Kinesis still has the shard: it is read again, and its
-// children wait for it.
+// The row of a parent may be gone (somebody deleted it) while Kinesis still has the shard: it is
+// read again, and its children wait for it.
 func TestAMissingRowOfAParentThatStillExistsClosesTheGate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
-		c.put(10)
+		c.Put(10)
 		r := c.start("first", setup{config: trimHorizon})
 		c.readAll(time.Minute, r)
-		c.split(shardID(0))
+		c.Split(shardID(0))
 		r.holding(2)
 		r.endWell()
-		if err := c.table("test", time.Minute).remove(t.Context(), c.leases()[shardID(0)]); err != nil {
-			t.Fatal(err)
-		}
+		c.DeleteItem(shardID(0))
 		stuck := c.start("second", setup{config: trimHorizon, submit: takeOnly})
 		pass(t, time.Minute)
 		if held := stuck.holds(); !slices.Equal(held, []string{shardID(0)}) {
@@ -138,8 +137,8 @@ func TestAMissingRowOfAParentThatStillExistsClosesTheGate(t *testing.T) {
 	})
 }
 
-// record-processor-checkpointer.go:70 remembers SHARD_END before it has been written: when the write fails, the shard
-// may be skipped for good, or never be closed.
+// record-processor-checkpointer.go:70 remembers SHARD_END before it has been written: when the
+// write fails, the shard may be skipped for good, or never be closed.
 func TestTheEndOfAShardIsWrittenAgainUntilItIsThere(t *testing.T) {
 	for name, fault := range map[string]awstest.Fault{
 		"refused":                {Effect: awstest.Fail},
@@ -153,20 +152,20 @@ func TestTheEndOfAShardIsWrittenAgainUntilItIsThere(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCloud(t, 1, awstest.Options{})
 				r := c.start("worker", setup{config: trimHorizon})
-				c.put(100)
+				c.Put(100)
 				c.readAll(time.Minute, r)
 				fault.Service, fault.Operation, fault.AccessKeyID = "dynamodb", "UpdateItem", "worker"
 				outage := c.Inject(fault)
-				c.putInto(100, c.split(shardID(0))...)
+				c.PutInto(100, c.Split(shardID(0))...)
 				pass(t, 10*time.Second) // shorter than what loses the lease
 				outage.Remove()
 				c.readAll(2*time.Minute, r)
 				r.holding(2)
 				until(t, time.Minute, "the parent's lease is closed", func() bool {
-					l := c.leases()[shardID(0)]
-					return l.checkpoint == shardEnd && l.owner == ""
+					l := c.Leases()[shardID(0)]
+					return l.Checkpoint == lease.ShardEnd && l.Owner == ""
 				})
-				if lost := r.logs.lines("level=ERROR"); len(lost) > 0 {
+				if lost := r.logs.Lines("level=ERROR"); len(lost) > 0 {
 					t.Errorf("a late answer was taken for a loss: %q", lost)
 				}
 				r.endWell()
@@ -176,29 +175,16 @@ func TestTheEndOfAShardIsWrittenAgainUntilItIsThere(t *testing.T) {
 	}
 }
 
-// The library's memory of a shard must not decide anything either: FetchCheckpoint puts the table's truth back.
-func TestFetchCheckpointForgetsWhatTheLibraryHasOnlyRemembered(t *testing.T) {
-	leases := newCheckpointer("me")
-	leases.finished = func(id string) bool { return id == "finished" }
-	for id, want := range map[string]string{"finished": shardEnd, "open": ""} {
-		s := status(id)
-		s.SetCheckpoint("remembered")
-		if err := leases.FetchCheckpoint(s); (err == nil) != (want != "") || s.GetCheckpoint() != want {
-			t.Errorf("%s: checkpoint %q, %v", id, s.GetCheckpoint(), err)
-		}
-	}
-}
-
 func TestFinishedShardsAreClosedAndReadNoMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
 		r.holding(2)
-		c.put(100)
-		child := c.merge(shardID(0), shardID(1))
+		c.Put(100)
+		child := c.Merge(shardID(0), shardID(1))
 		until(t, 3*time.Second, "only the child is held, soon", func() bool { return slices.Equal(r.holds(), []string{child}) })
 		for _, id := range []string{shardID(0), shardID(1)} {
-			if l := c.leases()[id]; l.checkpoint != shardEnd || l.owner != "" {
+			if l := c.Leases()[id]; l.Checkpoint != lease.ShardEnd || l.Owner != "" {
 				t.Errorf("the lease of %s is %+v", id, l)
 			}
 		}
@@ -214,8 +200,8 @@ func TestFinishedShardsAreClosedAndReadNoMore(t *testing.T) {
 	})
 }
 
-// Split, merge and UpdateShardCount while records come, with two workers: nothing lost, nothing doubled, and in each
-// line of descent nothing of a child before its parents' last.
+// Split, merge and UpdateShardCount while records come, with two workers: nothing lost, nothing
+// doubled, and in each line of descent nothing of a child before its parents' last.
 func TestReshardingUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{UpdateDuration: 2 * time.Second})
@@ -231,13 +217,13 @@ func TestReshardingUnderLoadLosesAndDoublesNothing(t *testing.T) {
 				case <-stop:
 					return
 				case <-ticker.C:
-					c.put(40)
+					c.Put(40)
 				}
 			}
 		}()
 		for _, n := range []int{4, 8, 4, 3} {
 			pass(t, 10*time.Second)
-			c.rescale(n)
+			c.Rescale(n)
 		}
 		pass(t, 10*time.Second)
 		close(stop)
@@ -253,8 +239,8 @@ func TestReshardingUnderLoadLosesAndDoublesNothing(t *testing.T) {
 	})
 }
 
-// A deleted shard's lease is of no use any more; one that was not read to its end is a loss that must be said, and not
-// asked for for ever.
+// A deleted shard's lease is of no use any more; one that was not read to its end is a loss that
+// must be said, and not asked for for ever.
 func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 	unfinished := func(_ context.Context, _ *reader, b *batch) error { // what is in the parent is never finished
 		if b.ShardID != shardID(0) {
@@ -280,14 +266,14 @@ func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 				if test.fault.Effect != "" {
 					c.Inject(test.fault)
 				}
-				c.put(10)
-				children := c.split(shardID(0))
+				c.Put(10)
+				children := c.Split(shardID(0))
 				pass(t, time.Minute)
 				ahead.Store(int64(25 * time.Hour)) // past the retention
 				c.ClearFaults()
-				c.putInto(10, children...)
+				c.PutInto(10, children...)
 				pass(t, 2*time.Minute)
-				if l := c.leases()[shardID(0)]; l != nil {
+				if l := c.Leases()[shardID(0)]; l != nil {
 					t.Errorf("the lease of a deleted shard is still there: %+v", l)
 				}
 				if held := r.holds(); !slices.Equal(held, children) {
@@ -296,8 +282,8 @@ func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 				if n := len(r.recordsOf(children[0])) + len(r.recordsOf(children[1])); n != 10 {
 					t.Errorf("%d records of the children were read, want 10", n)
 				}
-				losses := r.metric("rootwatch_data_loss_total", lossShardDeleted)
-				errors := r.logs.lines("level=ERROR", "deleted before it was read to its end", shardID(0))
+				losses := r.metric("rootwatch_data_loss_total", metrics.LossShardDeleted)
+				errors := r.logs.Lines("level=ERROR", "deleted before it was read to its end", shardID(0))
 				if want := map[bool]int{true: 1}[test.lost]; losses != float64(want) || len(errors) != want {
 					t.Errorf("data loss is counted as %v and logged as %q", losses, errors)
 				}
@@ -306,37 +292,37 @@ func TestLeasesOfDeletedShardsAreRemoved(t *testing.T) {
 	}
 }
 
-// A stream that was deleted and made anew has shards of the same names. Their leases say nothing about them, the
-// finished ones least of all.
+// A stream that was deleted and made anew has shards of the same names. Their leases say nothing
+// about them, the finished ones least of all.
 func TestAStreamMadeAnewIsReadFromItsStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		first := c.start("first", setup{config: trimHorizon})
-		c.put(10)
-		c.split(shardID(0))
-		c.put(10)
+		c.Put(10)
+		c.Split(shardID(0))
+		c.Put(10)
 		c.readAll(time.Minute, first)
 		first.holding(2)
 		first.endWell()
-		if _, err := c.kinesis.DeleteStream(t.Context(), &awskinesis.DeleteStreamInput{StreamName: aws.String(testStream)}); err != nil {
+		if _, err := c.Kinesis.DeleteStream(t.Context(), &awskinesis.DeleteStreamInput{StreamName: aws.String(testStream)}); err != nil {
 			t.Fatal(err)
 		}
 		pass(t, time.Minute)
-		c.createStream(3)
-		c.put(30)
+		c.CreateStream(3)
+		c.Put(30)
 		second := c.start("second", setup{config: trimHorizon})
 		c.readAll(time.Minute, first, second)
 		second.holding(3)
 		c.once(first, second)
-		if warned := second.logs.lines("level=WARN", "deleted stream"); len(warned) != 3 {
+		if warned := second.logs.Lines("level=WARN", "deleted stream"); len(warned) != 3 {
 			t.Errorf("three leases of the old stream were replaced, and it was said so: %q", warned)
 		}
-		if n := second.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 0 {
+		if n := second.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint); n != 0 {
 			t.Errorf("data loss is counted %v times", n)
 		}
-		for id, l := range c.leases() {
-			if start := *c.shard(id).SequenceNumberRange.StartingSequenceNumber; l.shardStart != start {
-				t.Errorf("the lease of %s is of the shard that starts with %s, not %s", id, l.shardStart, start)
+		for id, l := range c.Leases() {
+			if start := *c.Shard(id).SequenceNumberRange.StartingSequenceNumber; l.ShardStart != start {
+				t.Errorf("the lease of %s is of the shard that starts with %s, not %s", id, l.ShardStart, start)
 			}
 		}
 	})
@@ -346,23 +332,23 @@ func TestAStreamMadeAnewUnderARunningWorkerIsReadFromItsStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		r := c.start("worker", setup{config: trimHorizon})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		pass(t, 5*time.Second)
-		if _, err := c.kinesis.DeleteStream(t.Context(), &awskinesis.DeleteStreamInput{StreamName: aws.String(testStream)}); err != nil {
+		if _, err := c.Kinesis.DeleteStream(t.Context(), &awskinesis.DeleteStreamInput{StreamName: aws.String(testStream)}); err != nil {
 			t.Fatal(err)
 		}
 		pass(t, time.Minute)
-		c.createStream(3)
-		c.put(30)
+		c.CreateStream(3)
+		c.Put(30)
 		c.readAll(2*time.Minute, r)
 		until(t, 2*time.Minute, "all leases are of the new stream", func() bool {
-			for id, l := range c.leases() {
-				if l.shardStart != *c.shard(id).SequenceNumberRange.StartingSequenceNumber {
+			for id, l := range c.Leases() {
+				if l.ShardStart != *c.Shard(id).SequenceNumberRange.StartingSequenceNumber {
 					return false
 				}
 			}
-			return len(c.leases()) == 3
+			return len(c.Leases()) == 3
 		})
 		r.holding(3)
 	})
@@ -372,39 +358,3 @@ func trimHorizon(cfg *Config) { cfg.Start.TrimHorizon = true }
 
 // takeOnly is a pipeline that takes every batch and finishes none.
 func takeOnly(context.Context, *reader, *batch) error { return nil }
-
-func TestParentGate(t *testing.T) {
-	shards := map[string]*shard{}
-	for _, s := range []*shard{
-		{id: "a"}, {id: "b"},
-		{id: "child of a", parents: []string{"a"}},
-		{id: "child of a and b", parents: []string{"a", "b"}},
-		{id: "child of b and one long gone", parents: []string{"gone", "b"}},
-		{id: "child of two long gone", parents: []string{"gone", "gone, too"}},
-	} {
-		shards[s.id] = s
-	}
-	done, half := &lease{checkpoint: shardEnd}, &lease{checkpoint: "10"}
-	for name, test := range map[string]struct {
-		leases map[string]*lease
-		want   string
-	}{
-		"nothing read":          {nil, "a, b, child of two long gone"},
-		"one half read":         {map[string]*lease{"a": half}, "a, b, child of two long gone"},
-		"one finished":          {map[string]*lease{"a": done, "b": half}, "a, b, child of a, child of two long gone"},
-		"the other finished":    {map[string]*lease{"b": done}, "a, b, child of b and one long gone, child of two long gone"},
-		"both finished":         {map[string]*lease{"a": done, "b": done}, "a, b, child of a, child of a and b, child of b and one long gone, child of two long gone"},
-		"a row of one long ago": {map[string]*lease{"gone": half}, "a, b, child of two long gone"},
-	} {
-		var may []string
-		for id, s := range shards {
-			if mayStart(s, shards, test.leases) {
-				may = append(may, id)
-			}
-		}
-		slices.Sort(may)
-		if got := strings.Join(may, ", "); got != test.want {
-			t.Errorf("%s: %s may start, want %s", name, got, test.want)
-		}
-	}
-}

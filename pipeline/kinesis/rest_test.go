@@ -9,14 +9,16 @@ import (
 	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
 
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
-// worker.go:276 sleeps before anything and takes one lease a pass: of 64 shards one a minute, by default.
+// worker.go:276 sleeps before anything and takes one lease a pass: of 64 shards one a minute, by
+// default.
 func TestSixtyFourShardsAreHeldAndReadWithinAMinute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards = 64
 		c := newCloud(t, shards, awstest.Options{})
-		c.put(2 * shards)
+		c.Put(2 * shards)
 		began := time.Now()
 		r := c.start("worker", setup{config: trimHorizon})
 		c.readAll(time.Minute, r)
@@ -41,7 +43,7 @@ func TestTheBareLibraryHoldsFewOfSixtyFourShardsAfterAMinute(t *testing.T) {
 		c := newCloud(t, 64, awstest.Options{})
 		b := c.startBare("worker", func(cfg *config.KinesisClientLibConfiguration) { cfg.WithInitialPositionInStream(config.TRIM_HORIZON) })
 		pass(t, time.Minute)
-		n := len(c.leases())
+		n := len(c.Leases())
 		c.endBare(b)
 		if n > 3 {
 			t.Errorf("the library holds %d leases after a minute: leases of our own taking are not needed any more", n)
@@ -49,14 +51,15 @@ func TestTheBareLibraryHoldsFewOfSixtyFourShardsAfterAMinute(t *testing.T) {
 	})
 }
 
-// At rest a worker looks once a quarter of a lease, and renews each lease as often. These figures are the bill.
+// At rest a worker looks once a quarter of a lease, and renews each lease as often. These figures
+// are the bill.
 func TestAtRestTheTableIsScannedOnceAQuarterOfALease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const shards, quarters, quarter = 200, 6, 5 * time.Second
 		c := newCloud(t, shards, awstest.Options{})
 		r := c.start("worker", setup{config: func(cfg *Config) { cfg.PollInterval = 20 * time.Second }})
 		r.holding(shards)
-		until(t, time.Minute, "all shards are read", func() bool { return r.metric("rootwatch_fetches_total", fetchOK) >= shards })
+		until(t, time.Minute, "all shards are read", func() bool { return r.metric("rootwatch_fetches_total", metrics.FetchOK) >= shards })
 		pass(t, quarter)
 		c.ResetCalls()
 		pass(t, quarters*quarter)

@@ -7,11 +7,15 @@ import (
 	"time"
 
 	"rootwatch/pipeline/awstest"
+	"rootwatch/pipeline/kinesis/fetch"
+	"rootwatch/pipeline/kinesis/lease"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
 const day = 24 * time.Hour // the retention of a stream, unless somebody pays for more
 
-// calendar is a clock for Kinesis and the worker that can be set forward: days of polling would be too many calls.
+// calendar is a clock for Kinesis and the worker that can be set forward: days of polling would be
+// too many calls.
 type calendar struct{ ahead atomic.Int64 }
 
 func (c *calendar) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
@@ -32,13 +36,14 @@ func (c *calendar) cloud(t *testing.T) *cloud {
 	return newCloud(t, 1, awstest.Options{Clock: c.now})
 }
 
-func (c *calendar) set(w *Worker) { w.guard.retention.now = c.now }
+func (c *calendar) set(_ *lease.Config, f *fetch.Config) { f.Now = c.now }
 
-// What is deleted unread is counted once, wherever the application stood; what was only quiet is not.
+// What is deleted unread is counted once, wherever the application stood; what was only quiet is
+// not.
 func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
-	losses := func(r *reader) float64 { return r.metric("rootwatch_data_loss_total", lossExpiredCheckpoint) }
+	losses := func(r *reader) float64 { return r.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint) }
 	readTen := func(c *cloud, first *reader, _ *calendar) {
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, first)
 	}
 	for _, test := range []struct {
@@ -50,20 +55,20 @@ func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
 		taken  bool // Kinesis takes a sequence number that it has deleted
 	}{
 		{"a quiet shard", func(c *cloud, first *reader, clock *calendar) {
-			c.put(10)
+			c.Put(10)
 			c.readAll(time.Minute, first)
 			clock.live(c.t, 2*day)
 		}, nil, time.Hour, 0, false},
 		{"a shard without a record ever", func(c *cloud, _ *reader, clock *calendar) { clock.live(c.t, 2*day) }, nil, time.Hour, 0, false},
-		{"nobody has watched for longer than the retention", readTen, func(c *cloud) { c.put(10) }, 2 * day, 1, false},
-		{"the same, and Kinesis takes the deleted sequence number", readTen, func(c *cloud) { c.put(10) }, 2 * day, 1, true},
-		{"nobody has watched for a while", readTen, func(c *cloud) { c.put(10) }, 20 * time.Hour, 0, false},
+		{"nobody has watched for longer than the retention", readTen, func(c *cloud) { c.Put(10) }, 2 * day, 1, false},
+		{"the same, and Kinesis takes the deleted sequence number", readTen, func(c *cloud) { c.Put(10) }, 2 * day, 1, true},
+		{"nobody has watched for a while", readTen, func(c *cloud) { c.Put(10) }, 20 * time.Hour, 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var clock calendar
 				c := newCloud(t, 1, awstest.Options{Clock: clock.now, TrimmedIterators: test.taken})
-				first := c.start("first", setup{worker: clock.set})
+				first := c.start("first", setup{tune: clock.set})
 				first.holding(1)
 				test.before(c, first, &clock)
 				pass(t, 10*time.Second)
@@ -73,10 +78,10 @@ func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
 				}
 				clock.forward(test.gone)
 				for i, name := range []string{"second", "third"} {
-					r := c.start(name, setup{worker: clock.set})
+					r := c.start(name, setup{tune: clock.set})
 					r.holding(1)
 					before := len(r.records())
-					c.put(5)
+					c.Put(5)
 					until(t, time.Minute, "what is put now is read", func() bool { return len(r.records()) >= before+5 })
 					pass(t, time.Minute)
 					want := test.want
@@ -84,9 +89,9 @@ func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
 						want = 0 // counted by the one before
 					}
 					if n := losses(r); n != want {
-						t.Errorf("the %s worker counts %v losses, want %v: %q", name, n, want, r.logs.lines("level=ERROR"))
+						t.Errorf("the %s worker counts %v losses, want %v: %q", name, n, want, r.logs.Lines("level=ERROR"))
 					}
-					if named := r.logs.lines("level=ERROR", "gap_from=", "gap_to="); len(named) != int(want) {
+					if named := r.logs.Lines("level=ERROR", "gap_from=", "gap_to="); len(named) != int(want) {
 						t.Errorf("the gap is named in %q", named)
 					}
 					r.endWell()
@@ -96,34 +101,36 @@ func TestWhatTheRetentionDeletesUnreadIsCounted(t *testing.T) {
 	}
 }
 
-// A lease that never got a checkpoint, because the pipeline never finished, has lost what its shard had.
+// A lease that never got a checkpoint, because the pipeline never finished, has lost what its shard
+// had.
 func TestALeaseWithoutACheckpointKnowsWhatItHasLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var clock calendar
 		c := clock.cloud(t)
-		a := c.start("a", setup{worker: clock.set, submit: takeOnly, config: func(cfg *Config) { cfg.ShutdownTimeout = 5 * time.Second }})
+		a := c.start("a", setup{tune: clock.set, submit: takeOnly, config: func(cfg *Config) { cfg.ShutdownTimeout = 5 * time.Second }})
 		a.holding(1)
-		c.put(50)
+		c.Put(50)
 		pass(t, 5*time.Second)
 		a.end() //nolint:errcheck // it is stuck
 		clock.forward(2 * day)
-		b := c.start("b", setup{worker: clock.set})
+		b := c.start("b", setup{tune: clock.set})
 		b.holding(1)
 		pass(t, time.Minute)
-		if n := b.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 1 || len(b.records()) != 0 {
+		if n := b.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint); n != 1 || len(b.records()) != 0 {
 			t.Errorf("%v losses are counted, %d records read", n, len(b.records()))
 		}
 		b.endWell()
 	})
 }
 
-// Records that are deleted before a worker that is behind comes to them: its iterator moves over them without a word.
+// Records that are deleted before a worker that is behind comes to them: its iterator moves over
+// them without a word.
 func TestAWorkerThatFallsBehindTheRetentionSaysSo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var clock calendar
 		c := clock.cloud(t)
 		var stuck atomic.Bool
-		r := c.start("worker", setup{config: trimHorizon, worker: clock.set, submit: func(ctx context.Context, _ *reader, b *batch) error {
+		r := c.start("worker", setup{config: trimHorizon, tune: clock.set, submit: func(ctx context.Context, _ *reader, b *batch) error {
 			for stuck.Load() {
 				pass(t, time.Second)
 				if ctx.Err() != nil {
@@ -133,18 +140,18 @@ func TestAWorkerThatFallsBehindTheRetentionSaysSo(t *testing.T) {
 			b.Done(outcome{})
 			return nil
 		}})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		stuck.Store(true)
-		c.put(10) // taken, and the pipeline stands
+		c.Put(10) // taken, and the pipeline stands
 		pass(t, 5*time.Second)
-		c.put(10) // never read
+		c.Put(10) // never read
 		clock.forward(2 * day)
 		stuck.Store(false)
-		c.put(10)
+		c.Put(10)
 		pass(t, time.Minute)
-		if n := r.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 1 {
-			t.Errorf("%v losses are counted: %q", n, r.logs.lines("level=ERROR"))
+		if n := r.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint); n != 1 {
+			t.Errorf("%v losses are counted: %q", n, r.logs.Lines("level=ERROR"))
 		}
 		if n := len(r.records()); n != 30 {
 			t.Errorf("%d records were read, want 30 of 40", n)
@@ -159,14 +166,14 @@ func TestCatchingUpFromTheOldestRecordIsNoLoss(t *testing.T) {
 		var clock calendar
 		c := clock.cloud(t)
 		for range 48 {
-			c.put(20)
+			c.Put(20)
 			clock.forward(time.Hour)
 		}
-		r := c.start("worker", setup{worker: clock.set, config: func(cfg *Config) { trimHorizon(cfg); cfg.MaxRecords = 5 }})
+		r := c.start("worker", setup{tune: clock.set, config: func(cfg *Config) { trimHorizon(cfg); cfg.MaxRecords = 5 }})
 		until(t, 5*time.Minute, "what is left is read", func() bool { return len(r.records()) >= 23*20 })
 		pass(t, 2*time.Minute)
-		if n := r.metric("rootwatch_data_loss_total", lossExpiredCheckpoint); n != 0 {
-			t.Errorf("%v losses are counted: %q", n, r.logs.lines("level=ERROR"))
+		if n := r.metric("rootwatch_data_loss_total", metrics.LossExpiredCheckpoint); n != 0 {
+			t.Errorf("%v losses are counted: %q", n, r.logs.Lines("level=ERROR"))
 		}
 		r.endWell()
 	})

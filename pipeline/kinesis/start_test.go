@@ -11,10 +11,12 @@ import (
 
 	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// The library begins at LATEST wherever there is no checkpoint (config.go:61, common-shard-consumer.go:94): in a shard
-// that it has held without finding a record, everything that comes until the next start is lost.
+// The library begins at LATEST wherever there is no checkpoint (config.go:61,
+// common-shard-consumer.go:94): in a shard that it has held without finding a record, everything
+// that comes until the next start is lost.
 func TestRecordsPutBeforeTheFirstCheckpointAreReadAfterARestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
@@ -23,7 +25,7 @@ func TestRecordsPutBeforeTheFirstCheckpointAreReadAfterARestart(t *testing.T) {
 		pass(t, 10*time.Second)
 		first.endWell()
 
-		c.put(100)
+		c.Put(100)
 		pass(t, time.Minute)
 		second := c.start("second", setup{})
 		c.readAll(time.Minute, second)
@@ -38,7 +40,7 @@ func TestTheBareLibraryLosesRecordsPutBeforeTheFirstCheckpoint(t *testing.T) {
 		first := c.startBare("first", nil)
 		until(t, 5*time.Minute, "the shard is polled", func() bool { return c.CallsBy("first")["kinesis:GetRecords"] > 3 })
 		first.Shutdown()
-		c.put(100)
+		c.Put(100)
 		second := c.startBare("second", nil)
 		until(t, 5*time.Minute, "the shard is polled", func() bool { return c.CallsBy("second")["kinesis:GetRecords"] > 3 })
 		second.Shutdown()
@@ -51,12 +53,12 @@ func TestTheBareLibraryLosesRecordsPutBeforeTheFirstCheckpoint(t *testing.T) {
 func TestRecordsBeforeTheFirstStartAreNotRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
-		c.put(50)
+		c.Put(50)
 		pass(t, time.Minute)
 		r := c.start("worker", setup{})
 		r.holding(2)
 		pass(t, time.Second)
-		wanted := c.put(10)
+		wanted := c.Put(10)
 		until(t, time.Minute, "the new records are read", func() bool { return len(r.records()) >= 10 })
 		pass(t, 10*time.Second)
 		if got := r.records(); len(got) != 10 || slices.Max(got) != slices.Max(wanted) || slices.Min(got) != slices.Min(wanted) {
@@ -68,11 +70,11 @@ func TestRecordsBeforeTheFirstStartAreNotRead(t *testing.T) {
 func TestStartAtTheTrimHorizonReadsAll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 3, awstest.Options{})
-		c.put(50)
+		c.Put(50)
 		pass(t, time.Hour)
-		c.onCall(func(k *call) {
-			if k.action == "kinesis:GetShardIterator" && !strings.Contains(string(k.request), `"ShardIteratorType":"TRIM_HORIZON"`) {
-				t.Errorf("an iterator is asked for with %s", k.request)
+		c.OnCall(func(k *streamtest.Call) {
+			if k.Action == "kinesis:GetShardIterator" && !strings.Contains(string(k.Request), `"ShardIteratorType":"TRIM_HORIZON"`) {
+				t.Errorf("an iterator is asked for with %s", k.Request)
 			}
 		})
 		r := c.start("worker", setup{config: trimHorizon})
@@ -84,10 +86,10 @@ func TestStartAtTheTrimHorizonReadsAll(t *testing.T) {
 func TestStartAtATimeReadsFromThereOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
-		c.put(20)
+		c.Put(20)
 		pass(t, time.Hour)
 		at := time.Now()
-		wanted := c.put(20)
+		wanted := c.Put(20)
 		pass(t, time.Hour)
 		r := c.start("worker", setup{config: func(cfg *Config) { cfg.Start.Time = at }})
 		until(t, time.Minute, "the records from then on", func() bool { return len(r.records()) >= len(wanted) })
@@ -100,22 +102,23 @@ func TestStartAtATimeReadsFromThereOn(t *testing.T) {
 	})
 }
 
-// A first start by a local clock that is ahead of Kinesis's would pass over what arrives in between.
+// A first start by a local clock that is ahead of Kinesis's would pass over what arrives in
+// between.
 func TestTheFirstStartIsKinesisTimeAndKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		kinesisTime := time.Now().Add(-10 * time.Minute).UTC().Truncate(time.Second)
-		c.onCall(func(k *call) { k.response.Header.Set("Date", kinesisTime.Format(http.TimeFormat)) })
+		c.OnCall(func(k *streamtest.Call) { k.Response.Header.Set("Date", kinesisTime.Format(http.TimeFormat)) })
 		c.start("first", setup{}).holding(1)
 		want := kinesisTime.Format(time.RFC3339Nano)
-		if got := dynamo.Text(c.item(startKey), attrFirstStart); got != want {
+		if got := dynamo.Text(c.Item("rootwatch/start"), "FirstStart"); got != want {
 			t.Errorf("the first start is noted as %s, want %s", got, want)
 		}
-		c.onCall(nil)
+		c.OnCall(nil)
 		pass(t, 30*time.Second)
 		second := c.start("second", setup{})
 		until(t, time.Minute, "the second worker is at work", func() bool { return second.Ready() == nil })
-		if got := dynamo.Text(c.item(startKey), attrFirstStart); got != want {
+		if got := dynamo.Text(c.Item("rootwatch/start"), "FirstStart"); got != want {
 			t.Errorf("the first start has become %s, want %s", got, want)
 		}
 	})
@@ -127,12 +130,12 @@ func TestChildrenOfASplitAreReadFromTheirBeginning(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		first := c.start("first", setup{})
 		first.holding(1)
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, first)
 		first.endWell()
 
-		children := c.split(shardID(0))
-		c.putInto(1000, children...)
+		children := c.Split(shardID(0))
+		c.PutInto(1000, children...)
 		pass(t, time.Hour)
 		second := c.start("second", setup{})
 		c.readAll(time.Minute, second, first)
@@ -147,10 +150,10 @@ func TestTheBareLibraryLosesWhatIsPutIntoTheChildrenOfASplit(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		b := c.startBare("worker", func(cfg *config.KinesisClientLibConfiguration) { cfg.ShardSyncIntervalMillis = 2000 })
 		until(t, 5*time.Minute, "the shard is polled", func() bool { return c.CallsBy("worker")["kinesis:GetRecords"] > 3 })
-		c.put(10)
+		c.Put(10)
 		until(t, time.Minute, "the parent's records", func() bool { return len(b.records()) == 10 })
-		c.putInto(1000, c.split(shardID(0))...)
-		until(t, 10*time.Minute, "both children are leased", func() bool { return len(c.leases()) == 3 })
+		c.PutInto(1000, c.Split(shardID(0))...)
+		until(t, 10*time.Minute, "both children are leased", func() bool { return len(c.Leases()) == 3 })
 		pass(t, time.Minute)
 		n := len(b.records())
 		c.endBare(b)
@@ -160,20 +163,20 @@ func TestTheBareLibraryLosesWhatIsPutIntoTheChildrenOfASplit(t *testing.T) {
 	})
 }
 
-// A reshard before the first start must not turn "from now on" into "from the reshard on": the finished parent was
-// never read.
+// A reshard before the first start must not turn "from now on" into "from the reshard on": the
+// finished parent was never read.
 func TestAFirstStartAfterAReshardReadsNothingOlder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
-		c.put(10)
-		children := append(c.split(shardID(0)), c.split(shardID(1))...)
-		grandchild := c.merge(children[0], children[1])
-		c.put(10)
+		c.Put(10)
+		children := append(c.Split(shardID(0)), c.Split(shardID(1))...)
+		grandchild := c.Merge(children[0], children[1])
+		c.Put(10)
 		pass(t, time.Hour)
 		r := c.start("worker", setup{})
 		r.holding(3)
 		pass(t, 10*time.Second)
-		wanted := c.putInto(9, grandchild, children[2], children[3])
+		wanted := c.PutInto(9, grandchild, children[2], children[3])
 		until(t, time.Minute, "the new records are read", func() bool { return len(r.records()) >= 9 })
 		pass(t, 10*time.Second)
 		if got := r.records(); len(got) != len(wanted) {
@@ -182,17 +185,17 @@ func TestAFirstStartAfterAReshardReadsNothingOlder(t *testing.T) {
 	})
 }
 
-// The same, but a start time that is later than the reshard: what the parent had was read, so its children are read from
-// their beginning.
+// The same, but a start time that is later than the reshard: what the parent had was read, so its
+// children are read from their beginning.
 func TestAChildOfAReadParentIsReadFromItsBeginningWhateverTheStartIs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		first := c.start("first", setup{})
 		first.holding(1)
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, first)
 		first.endWell()
-		c.putInto(10, c.split(shardID(0))...)
+		c.PutInto(10, c.Split(shardID(0))...)
 		pass(t, time.Hour)
 		second := c.start("second", setup{config: func(cfg *Config) { cfg.Start.Time = time.Now() }})
 		c.readAll(time.Minute, first, second)

@@ -11,8 +11,8 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// The library looks at its stop channel only after an answer: throttled it took 20 s (polling-shard-consumer.go:157), and
-// its pauses of up to 5 s cannot be cut short.
+// The library looks at its stop channel only after an answer: throttled it took 20 s
+// (polling-shard-consumer.go:157), and its pauses of up to 5 s cannot be cut short.
 func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 	hour := func(cfg *Config) { trimHorizon(cfg); cfg.PollInterval = time.Hour }
 	for name, test := range map[string]struct {
@@ -33,7 +33,7 @@ func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCloud(t, 3, awstest.Options{})
-				c.put(3 * test.put)
+				c.Put(3 * test.put)
 				if test.config == nil {
 					test.config = trimHorizon
 				}
@@ -53,8 +53,8 @@ func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 					t.Errorf("the stop took %s: %v", took, err)
 				}
 				c.ClearFaults()
-				for id, l := range c.leases() {
-					if l.owner != "" {
+				for id, l := range c.Leases() {
+					if l.Owner != "" {
 						t.Errorf("the lease of %s is not released: %+v", id, l)
 					}
 				}
@@ -63,13 +63,14 @@ func TestStopIsQuickWhateverTheFetchesWaitFor(t *testing.T) {
 	}
 }
 
-// The library has no drain in Shutdown: what is in flight is forgotten, and read again after the restart.
+// The library has no drain in Shutdown: what is in flight is forgotten, and read again after the
+// restart.
 func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		h := hold{on: true}
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.CheckpointInterval = time.Hour }, submit: h.submit})
-		c.put(100)
+		c.Put(100)
 		c.readAll(time.Minute, r)
 		time.AfterFunc(10*time.Second, func() { h.set(false); h.finish() })
 		took, err := r.end()
@@ -84,8 +85,8 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	})
 }
 
-// A stop must have an end, also with a pipeline that never finishes: leases are released, an error says it, nothing
-// unfinished is checkpointed.
+// A stop must have an end, also with a pipeline that never finishes: leases are released, an error
+// says it, nothing unfinished is checkpointed.
 func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *testing.T) {
 	for _, blocked := range []bool{false, true} {
 		t.Run(fmt.Sprintf("submit blocked %v", blocked), func(t *testing.T) {
@@ -105,14 +106,14 @@ func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *test
 					}
 					return nil
 				}})
-				c.put(30)
+				c.Put(30)
 				c.readAll(time.Minute, r)
 				pass(t, 5*time.Second)
-				before := c.leases()
+				before := c.Leases()
 				r.mu.Lock()
 				stuck = true
 				r.mu.Unlock()
-				c.put(30)
+				c.Put(30)
 				c.readAll(time.Minute, r)
 				took, err := r.end()
 				if took > 25*time.Second || took < 20*time.Second {
@@ -121,8 +122,8 @@ func TestStopWithAStuckPipelineEndsInTimeAndCheckpointsNothingUnfinished(t *test
 				if err == nil || !strings.Contains(err.Error(), "3 shards") {
 					t.Errorf("Run ended with %v", err)
 				}
-				for id, l := range c.leases() {
-					if l.owner != "" || l.checkpoint != before[id].checkpoint {
+				for id, l := range c.Leases() {
+					if l.Owner != "" || l.Checkpoint != before[id].Checkpoint {
 						t.Errorf("the lease of %s is left as %+v, it was %+v", id, l, before[id])
 					}
 				}
@@ -139,7 +140,7 @@ func TestAcknowledgementsAfterTheStopDoNothing(t *testing.T) {
 		c := newCloud(t, 1, awstest.Options{})
 		h := hold{on: true}
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.ShutdownTimeout = 5 * time.Second }, submit: h.submit})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		if _, err := r.end(); err == nil {
 			t.Error("the stop of a stuck pipeline is no error")
@@ -166,7 +167,7 @@ func TestStopWithoutTheTableEndsInTime(t *testing.T) {
 				c := newCloud(t, 3, awstest.Options{})
 				r := c.start("worker", setup{config: trimHorizon})
 				r.holding(3)
-				c.put(30)
+				c.Put(30)
 				c.readAll(time.Minute, r)
 				c.Inject(awstest.Fault{Service: "dynamodb", AccessKeyID: "worker", Effect: effect})
 				pass(t, 2500*time.Millisecond)
@@ -174,7 +175,7 @@ func TestStopWithoutTheTableEndsInTime(t *testing.T) {
 				if took > 10*time.Second || err != nil {
 					t.Errorf("the stop took %s: %v", took, err)
 				}
-				if said := r.logs.lines("level=WARN", "could not be released"); len(said) != 3 {
+				if said := r.logs.Lines("level=WARN", "could not be released"); len(said) != 3 {
 					t.Errorf("three leases could not be released, and it was said so: %q", said)
 				}
 			})
@@ -214,9 +215,9 @@ func TestARefusedBatchGivesTheLeaseUp(t *testing.T) {
 		a := c.start("a", setup{config: trimHorizon, submit: func(context.Context, *reader, *batch) error { return errors.New("stopped") }})
 		b := c.start("b", setup{config: trimHorizon})
 		until(t, time.Minute, "the shards are shared", func() bool { return even(2, a, b) })
-		c.put(100)
+		c.Put(100)
 		until(t, 2*time.Minute, "the other worker reads all", func() bool { return len(b.records()) == 100 })
-		if len(a.logs.lines("level=ERROR", "takes no more batches")) == 0 {
+		if len(a.logs.Lines("level=ERROR", "takes no more batches")) == 0 {
 			t.Error("nothing is logged about it")
 		}
 		if n := a.metric("rootwatch_fetch_memory_bytes", ""); n != 0 {

@@ -1,7 +1,6 @@
 package kinesis
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -14,10 +13,12 @@ import (
 
 	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// dynamodb-checkpointer.go:126 describes, then creates, and takes ResourceInUse for a failure: of workers that start
-// together all but one die. It does not wait until the table is ACTIVE, either, and pays for 10 reads and writes.
+// dynamodb-checkpointer.go:126 describes, then creates, and takes ResourceInUse for a failure: of
+// workers that start together all but one die. It does not wait until the table is ACTIVE, either,
+// and pays for 10 reads and writes.
 func TestWorkersThatStartTogetherShareOneNewTable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 4, awstest.Options{CreateDuration: 10 * time.Second})
@@ -31,44 +32,24 @@ func TestWorkersThatStartTogetherShareOneNewTable(t *testing.T) {
 		if waited := time.Since(began); waited < 10*time.Second {
 			t.Errorf("leases were taken %s after the start, the table needs 10s", waited)
 		}
-		c.put(40)
+		c.Put(40)
 		c.readAll(time.Minute, all...)
 		for _, r := range all {
 			r.endWell()
 		}
 		c.once(all...)
-		out, err := c.dynamo.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(testApp)})
+		out, err := c.DynamoDB.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(testApp)})
 		if err != nil || out.Table.BillingModeSummary == nil || out.Table.BillingModeSummary.BillingMode != ddb.BillingModePayPerRequest {
 			t.Errorf("the table is %+v: %v", out, err)
 		}
 	})
 }
 
-func TestTheBareLibrarysWorkersRaceForTheTable(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, awstest.Options{})
-		c.Inject(awstest.Fault{Service: "dynamodb", Operation: "CreateTable", Effect: awstest.Slow, Delay: time.Second})
-		failed := make(chan error, 4)
-		for i := range 4 {
-			go func() { failed <- bareCheckpointer(c, fmt.Sprint("worker ", i), time.Minute).Init() }()
-		}
-		bad := 0
-		for range 4 {
-			if <-failed != nil {
-				bad++
-			}
-		}
-		if bad != 3 {
-			t.Errorf("%d of 4 workers of the bare library have failed, it used to be 3: a table of our own making is not needed any more", bad)
-		}
-	})
-}
-
 func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
-	denied := func(action string) func(*call) {
-		return func(k *call) {
-			if k.action == action && k.id == "worker" {
-				k.say(400, `{"__type":"AccessDeniedException","message":"User: arn:aws:iam::123456789012:user/worker is not authorized to perform: `+action+`"}`)
+	denied := func(action string) func(*streamtest.Call) {
+		return func(k *streamtest.Call) {
+			if k.Action == action && k.ID == "worker" {
+				k.Say(400, `{"__type":"AccessDeniedException","message":"User: arn:aws:iam::123456789012:user/worker is not authorized to perform: `+action+`"}`)
 			}
 		}
 	}
@@ -79,46 +60,46 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 	}{
 		"no such stream": {
 			config: func(cfg *Config) { cfg.Stream = "missing" },
-			want:   []string{"stream missing does not exist in region us-east-1", "--kinesis.stream", "AWS_REGION"},
+			want:   []string{"stream missing does not exist in region us-east-1"},
 		},
 		"a stream of another account": {
 			config: func(cfg *Config) { cfg.Stream = "arn:aws:kinesis:us-east-1:210987654321:stream/events" },
 			want:   []string{"arn:aws:kinesis:us-east-1:210987654321:stream/events does not exist"},
 		},
 		"the stream must not be described": {
-			before: func(c *cloud) { c.onCall(denied("kinesis:DescribeStreamSummary")) },
+			before: func(c *cloud) { c.OnCall(denied("kinesis:DescribeStreamSummary")) },
 			want:   []string{"no permission to read stream events in region us-east-1", "kinesis:DescribeStreamSummary", "not authorized"},
 		},
 		"its shards must not be listed": {
-			before: func(c *cloud) { c.onCall(denied("kinesis:ListShards")) },
+			before: func(c *cloud) { c.OnCall(denied("kinesis:ListShards")) },
 			want:   []string{"no permission to read stream events in region us-east-1", "ListShards", "not authorized"},
 		},
 		"the lease table must not be described": {
-			before: func(c *cloud) { c.onCall(denied("dynamodb:DescribeTable")) },
+			before: func(c *cloud) { c.OnCall(denied("dynamodb:DescribeTable")) },
 			want:   []string{testApp, "not authorized to perform: dynamodb:DescribeTable"},
 		},
 		"the lease table must not be made": {
-			before: func(c *cloud) { c.onCall(denied("dynamodb:CreateTable")) },
+			before: func(c *cloud) { c.OnCall(denied("dynamodb:CreateTable")) },
 			want:   []string{testApp, "not authorized to perform: dynamodb:CreateTable"},
 		},
 		"the lease table must not be written": {
-			before: func(c *cloud) { c.onCall(denied("dynamodb:UpdateItem")) },
+			before: func(c *cloud) { c.OnCall(denied("dynamodb:UpdateItem")) },
 			want:   []string{testApp, "not authorized to perform: dynamodb:UpdateItem"},
 		},
 		"a table of that name is something else": {
 			before: func(c *cloud) {
-				if err := dynamo.Ensure(c.t.Context(), c.dynamo, testApp, "OrderID", ""); err != nil {
+				if err := dynamo.Ensure(c.t.Context(), c.DynamoDB, testApp, "OrderID"); err != nil {
 					c.t.Fatal(err)
 				}
 			},
-			want: []string{testApp, "key OrderID, not ShardID", "--kinesis.application"},
+			want: []string{testApp, "key OrderID, not ShardID"},
 		},
 		"the table has a range key": {
 			before: func(c *cloud) {
 				attribute := func(name string) ddb.AttributeDefinition {
 					return ddb.AttributeDefinition{AttributeName: aws.String(name), AttributeType: ddb.ScalarAttributeTypeS}
 				}
-				if _, err := c.dynamo.CreateTable(c.t.Context(), &dynamodb.CreateTableInput{
+				if _, err := c.DynamoDB.CreateTable(c.t.Context(), &dynamodb.CreateTableInput{
 					TableName: aws.String(testApp), BillingMode: ddb.BillingModePayPerRequest,
 					AttributeDefinitions: []ddb.AttributeDefinition{attribute("ShardID"), attribute("Time")},
 					KeySchema:            []ddb.KeySchemaElement{{AttributeName: aws.String("ShardID"), KeyType: ddb.KeyTypeHash}, {AttributeName: aws.String("Time"), KeyType: ddb.KeyTypeRange}},
@@ -126,23 +107,21 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 					c.t.Fatal(err)
 				}
 			},
-			want: []string{testApp, "key Time", "--kinesis.application"},
+			want: []string{testApp, "key Time"},
 		},
 		"the table belongs to another stream": {
 			before: func(c *cloud) {
-				c.ensureTable()
-				if _, err := c.table("other", time.Minute).firstStart(c.t.Context(), "orders", time.Now()); err != nil {
-					c.t.Fatal(err)
-				}
+				c.EnsureTable()
+				c.PutItem(dynamo.Item{"ShardID": dynamo.String("rootwatch/start"), "FirstStart": dynamo.String("2026-01-01T00:00:00Z"), "Stream": dynamo.String("orders")})
 			},
-			want: []string{"lease table " + testApp + " belongs to stream orders, not events", "--kinesis.application"},
+			want: []string{"lease table " + testApp + " belongs to stream orders, not events"},
 		},
 		"the first start in the table is no time": {
 			before: func(c *cloud) {
-				c.ensureTable()
-				c.putItem(dynamo.Item{attrShardID: dynamo.String(startKey), attrFirstStart: dynamo.String("yesterday"), attrStream: dynamo.String(testStream)})
+				c.EnsureTable()
+				c.PutItem(dynamo.Item{"ShardID": dynamo.String("rootwatch/start"), "FirstStart": dynamo.String("yesterday"), "Stream": dynamo.String(testStream)})
 			},
-			want: []string{startKey, "no RFC 3339 time"},
+			want: []string{"rootwatch/start", "no RFC 3339 time"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +134,7 @@ func TestErrorsThatWaitingDoesNotHealEndRunWithAHint(t *testing.T) {
 				select {
 				case <-r.ended:
 				case <-time.After(time.Minute):
-					t.Fatalf("Run goes on after a minute: %s", r.logs.lines("level=WARN"))
+					t.Fatalf("Run goes on after a minute: %s", r.logs.Lines("level=WARN"))
 				}
 				if r.err == nil {
 					t.Fatal("Run has ended without an error")
@@ -190,7 +169,7 @@ func TestTheStartWaitsForWhatHeals(t *testing.T) {
 				r := c.start("worker", setup{config: trimHorizon})
 				pass(t, 2*time.Minute)
 				outage.Remove()
-				c.put(10)
+				c.Put(10)
 				c.readAll(time.Minute, r)
 				r.endWell()
 				c.once(r)
@@ -208,7 +187,7 @@ func TestTheStartWaitsForAStreamThatIsBeingMade(t *testing.T) {
 			t.Error("ready before there are shards")
 		}
 		pass(t, 15*time.Second)
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 	})
 }
@@ -218,12 +197,12 @@ func TestALookThatFailsHalfWayIsTakenAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		scans := 0
-		c.onCall(func(k *call) {
-			if k.action != "dynamodb:Scan" {
+		c.OnCall(func(k *streamtest.Call) {
+			if k.Action != "dynamodb:Scan" {
 				return
 			}
 			if scans++; scans == 1 {
-				k.say(400, `{"__type":"com.amazon.coral.validate#ValidationException","message":"not now"}`)
+				k.Say(400, `{"__type":"com.amazon.coral.validate#ValidationException","message":"not now"}`)
 			}
 		})
 		began := time.Now()
@@ -240,55 +219,17 @@ func TestALookThatFailsHalfWayIsTakenAgain(t *testing.T) {
 	})
 }
 
-// dynamodb-checkpointer.go:450 scans one page, not consistently: with more leases than a page holds the rest looks free.
-func TestTheScanIsConsistentAndReadsAllPages(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, awstest.Options{})
-		c.ensureTable()
-		const rows = 12
-		for i := range rows { // 300 KB each: a page holds 1 MB
-			c.putItem(dynamo.Item{attrShardID: dynamo.String(shardID(i)), attrOwner: dynamo.String("other"), "Padding": dynamo.String(strings.Repeat("x", 300_000))})
-		}
-		c.putItem(dynamo.Item{attrShardID: dynamo.String(startKey)})
-		pages := 0
-		c.onCall(func(k *call) {
-			if k.action == "dynamodb:Scan" {
-				pages++
-				if !strings.Contains(string(k.request), `"ConsistentRead":true`) {
-					t.Errorf("a scan that is not consistent: %s", k.request)
-				}
-			}
-		})
-		leases, _, err := c.table("me", time.Minute).scan(t.Context())
-		if err != nil || len(leases) != rows || pages < 4 {
-			t.Errorf("%d leases in %d pages: %v", len(leases), pages, err)
-		}
-		if leases[startKey] != nil {
-			t.Error("the item with the first start is taken for a lease")
-		}
-	})
-}
-
-func TestAVanishedTableHasItsOwnError(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c := newCloud(t, 1, awstest.Options{})
-		if _, _, err := c.table("me", time.Minute).scan(t.Context()); !errors.Is(err, errTableMissing) {
-			t.Errorf("scanning a table that is not there: %v", err)
-		}
-	})
-}
-
 func TestTheStreamsARNIsUsedThroughout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		arn := "arn:aws:kinesis:us-east-1:123456789012:stream/" + testStream
-		c.onCall(func(k *call) {
-			if k.id == "worker" && strings.HasPrefix(k.action, "kinesis:") && !strings.Contains(string(k.request), arn) && !strings.Contains(string(k.request), "NextToken") {
-				t.Errorf("%s does not name the ARN: %s", k.action, k.request)
+		c.OnCall(func(k *streamtest.Call) {
+			if k.ID == "worker" && strings.HasPrefix(k.Action, "kinesis:") && !strings.Contains(string(k.Request), arn) && !strings.Contains(string(k.Request), "NextToken") {
+				t.Errorf("%s does not name the ARN: %s", k.Action, k.Request)
 			}
 		})
 		r := c.start("worker", setup{config: func(cfg *Config) { trimHorizon(cfg); cfg.Stream = arn }})
-		c.put(10)
+		c.Put(10)
 		c.readAll(time.Minute, r)
 		r.endWell()
 		// The name means the same stream: the same table.
@@ -296,7 +237,7 @@ func TestTheStreamsARNIsUsedThroughout(t *testing.T) {
 		byName.holding(2)
 		pass(t, 5*time.Second)
 		byName.endWell()
-		c.onCall(nil)
+		c.OnCall(nil)
 		c.once(r, byName)
 	})
 }
@@ -323,7 +264,7 @@ func TestConfigurationIsCheckedBeforeAnythingIsTouched(t *testing.T) {
 		cfg := Config{
 			Kinesis: awskinesis.New(awskinesis.Options{}), DynamoDB: dynamodb.New(dynamodb.Options{}), Region: "us-east-1", Stream: testStream, Application: testApp,
 			PollInterval: time.Second, LeaseDuration: 20 * time.Second, CheckpointInterval: time.Second, ShutdownTimeout: 25 * time.Second,
-			MaxRecords: 1000, FetchMemory: 64 << 20, Registerer: prometheusRegistry(), Logger: new(logs).logger(),
+			MaxRecords: 1000, FetchMemory: 64 << 20, Registerer: prometheusRegistry(), Logger: new(logs).Logger(),
 		}
 		if _, err := New(cfg); err != nil {
 			t.Fatal(err)

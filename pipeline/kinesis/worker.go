@@ -1,104 +1,45 @@
 package kinesis
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awskinesis "github.com/aws/aws-sdk-go-v2/service/kinesis"
-	awstypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"github.com/aws/smithy-go"
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sirupsen/logrus"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/config"
-	"github.com/vmware/vmware-go-kcl-v2/clientlibrary/worker"
-	"golang.org/x/sync/errgroup"
 
 	"rootwatch/pipeline"
-	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/kinesis/fetch"
+	"rootwatch/pipeline/kinesis/kcl"
+	"rootwatch/pipeline/kinesis/lease"
+	"rootwatch/pipeline/kinesis/metrics"
 )
 
-// Start says where an application begins that has never read the stream before.
-type Start struct {
-	TrimHorizon bool      // at the oldest record
-	Time        time.Time // at the first record that arrived then or later; zero with TrimHorizon false: at the application's first start
-}
-
-// Config is what a worker needs. The clients' region, credentials and endpoints are the worker's.
-type Config struct {
-	Kinesis  *awskinesis.Client
-	DynamoDB *dynamodb.Client
-	Region   string
-
-	Stream             string // name or ARN
-	Application        string // name of the lease table
-	Start              Start
-	PollInterval       time.Duration // pause after an empty answer of a shard
-	LeaseDuration      time.Duration // a lease not renewed for this long is free; 2 s at least
-	CheckpointInterval time.Duration
-	ShutdownTimeout    time.Duration // Run returns at the latest this long after its context ends
-	HandoffTimeout     time.Duration // 30 s if zero, as KCL for Java has it
-	MaxRecords         int           // of one GetRecords answer, 1 to 10,000
-	FetchMemory        int64         // bytes, all fetches and batches in flight together; 16 MiB at least
-
-	Registerer prometheus.Registerer
-	Logger     *slog.Logger
-}
-
-func (c *Config) check() error {
-	_, err := parseStream(c.Stream)
-	switch {
-	case err != nil:
-		return err
-	case !validName(c.Application, 255) || len(c.Application) < 3:
-		return fmt.Errorf("application %q cannot name a DynamoDB table: 3 to 255 letters, digits, '_', '.' and '-'", c.Application)
-	case c.LeaseDuration < 2*time.Second:
-		return fmt.Errorf("lease duration %s is too short: 2s at least", c.LeaseDuration)
-	case c.PollInterval < 200*time.Millisecond:
-		return fmt.Errorf("poll interval %s is too short: a shard may be read 5 times a second, so 200ms at least", c.PollInterval)
-	case c.CheckpointInterval <= 0:
-		return fmt.Errorf("checkpoint interval %s must be positive", c.CheckpointInterval)
-	case c.ShutdownTimeout <= 0:
-		return fmt.Errorf("shutdown timeout %s must be positive", c.ShutdownTimeout)
-	case c.MaxRecords < 1 || c.MaxRecords > 10_000:
-		return fmt.Errorf("max records %d is out of range: 1 to 10000 (limit of GetRecords)", c.MaxRecords)
-	case c.FetchMemory < 16<<20:
-		return fmt.Errorf("fetch memory %d bytes is too little: 16 MiB at least, one full answer of Kinesis is 10 MiB", c.FetchMemory)
-	case c.Start.Time.After(time.Now()):
-		return fmt.Errorf("start %s lies in the future: records until then would never be read", c.Start.Time.Format(time.RFC3339))
-	}
-	return nil
-}
-
-// Worker reads the shards of one stream together with the other workers of its application. It is a pipeline.Source.
+// Worker reads the shards of one stream together with the other workers of its application. It is a
+// pipeline.Source.
 type Worker struct {
-	cfg     Config
-	stream  streamRef
-	metrics *metrics
-	log     *slog.Logger
-	table   *table
-	coord   *coordinator
-	leases  *checkpointer
-	guard   *guard
-	ended   chan struct{} // a tenure has ended
+	cfg         Config
+	stream      lease.Stream
+	metrics     *metrics.Metrics
+	log         *slog.Logger
+	leases      *lease.Registry
+	coordinator *lease.Coordinator
+	breaker     *fetch.Breaker
+	fetcher     *fetch.Fetcher
+	library     kcl.Config // all that it needs but what takes its records
 
 	prepared bool // Prepare has succeeded
 }
 
 var _ pipeline.Source = (*Worker)(nil)
 
-// New checks the configuration and registers the worker's metrics; it calls nobody.
+// New checks the configuration, builds all parts and registers the worker's metrics; it calls
+// nobody.
 func New(cfg Config) (*Worker, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -108,52 +49,47 @@ func New(cfg Config) (*Worker, error) {
 	}
 	host, _ := os.Hostname() // only for people: the rest makes it unique
 	me := host + "-" + uuid.NewString()
-	w := &Worker{
-		cfg: cfg, metrics: newMetrics(cfg.Registerer, time.Now),
-		log: cfg.Logger.With("worker", me), ended: make(chan struct{}, 1),
-	}
-	w.stream, _ = parseStream(cfg.Stream) // checked above
-	w.table = &table{svc: cfg.DynamoDB, name: cfg.Application, me: me, duration: cfg.LeaseDuration, timeout: min(cfg.LeaseDuration/4, 5*time.Second), now: time.Now}
-	w.leases = newCheckpointer(me)
-	w.coord = newCoordinator()
-	c := w.coord
-	c.table, c.leases, c.kinesis, c.stream, c.metrics, c.log, c.handoff = w.table, w.leases, cfg.Kinesis, w.stream, w.metrics, w.log, cfg.HandoffTimeout
-	c.region, c.fromFirst = cfg.Region, !cfg.Start.TrimHorizon && cfg.Start.Time.IsZero()
-	c.patience = max(cfg.LeaseDuration+cfg.PollInterval, 10*time.Second) // a full answer may take some seconds
-	w.leases.finished = c.finished
-	w.leases.changed = func(t *tenure) {
-		c.ended(t)
-		select {
-		case w.ended <- struct{}{}:
-		default:
-		}
-	}
+	w := &Worker{cfg: cfg, metrics: metrics.New(cfg.Registerer, time.Now), log: cfg.Logger.With("worker", me)}
+	w.stream, _ = lease.ParseStream(cfg.Stream) // checked above
 	once := withoutRetries(cfg.Kinesis)
-	w.guard = &guard{
-		svc: once, hearing: &hearing{}, retention: &retention{svc: once, stream: w.stream, now: time.Now},
-		stream: w.stream, leases: w.leases, metrics: w.metrics, log: w.log,
-		budget:       &budget{total: cfg.FetchMemory, gauge: w.metrics.fetchMemory},
-		pollInterval: cfg.PollInterval, callTimeout: 30 * time.Second, maxRecords: int32(cfg.MaxRecords),
-		shards: c.listedShards, shardEnded: c.kick,
+	w.breaker = fetch.NewBreaker(fetch.BreakerConfig{
+		Kinesis: once, Stream: w.stream, Region: cfg.Region, Lease: cfg.LeaseDuration, Logger: w.log,
+		Timeout: max(cfg.LeaseDuration+cfg.PollInterval, 10*time.Second), // a full answer may take some seconds
+	})
+	leaseConfig := lease.Config{
+		DynamoDB: cfg.DynamoDB, Kinesis: cfg.Kinesis, Stream: w.stream, Application: cfg.Application, Worker: me,
+		Start:    lease.StartAt{Oldest: cfg.Start.TrimHorizon, Time: cfg.Start.Time},
+		Duration: cfg.LeaseDuration, Handoff: cfg.HandoffTimeout, Readable: w.breaker.Check, Metrics: w.metrics, Logger: w.log, Now: time.Now,
 	}
-	c.hearing = w.guard.hearing
-	c.probe = func(ctx context.Context, shardID string) error {
-		return c.hearing.listen(ctx, func() error { return probe(ctx, once, w.stream, shardID) })
+	fetchConfig := fetch.Config{
+		Kinesis: once, Stream: w.stream, Breaker: w.breaker, PollInterval: cfg.PollInterval, CallTimeout: 30 * time.Second,
+		MaxRecords: int32(cfg.MaxRecords), Memory: cfg.FetchMemory, ShardEnded: func() { w.coordinator.Wake() }, Metrics: w.metrics, Now: time.Now,
+	}
+	if cfg.tune != nil {
+		cfg.tune(&leaseConfig, &fetchConfig)
+	}
+	w.coordinator, w.leases = lease.New(leaseConfig)
+	fetchConfig.Leases = w.leases
+	w.fetcher = fetch.New(fetchConfig)
+	w.library = kcl.Config{
+		Application: cfg.Application, Stream: w.stream.Name, Region: cfg.Region, Worker: me, LeaseDuration: cfg.LeaseDuration, MaxRecords: cfg.MaxRecords,
+		Leases: w.leases, Fetcher: w.fetcher, Shards: w.coordinator.Listed, Finished: w.coordinator.Finished, Logger: w.log,
 	}
 	return w, nil
 }
 
-// withoutRetries is the client for fetching: the guard retries, with an eye on lease and stop.
+// withoutRetries is the client for fetching: the fetcher retries, with an eye on lease and stop.
 func withoutRetries(svc *awskinesis.Client) *awskinesis.Client {
 	o := svc.Options()
 	o.Retryer = aws.NopRetryer{}
 	return awskinesis.New(o)
 }
 
-// Run reads until ctx ends, then stops within the configured timeout: reading ends at once, what is in flight is finished
-// and checkpointed, and all leases are released. If the pipeline is stuck, the leases are released without it at the end of
-// the timeout, and an error says so. Errors before the first read are those that waiting does not heal: no such stream, no
-// permission, a lease table that belongs to something else.
+// Run reads until ctx ends, then stops within the configured timeout: reading ends at once, what is
+// in flight is finished and checkpointed, and all leases are released. If the pipeline is stuck,
+// the leases are released without it at the end of the timeout, and an error says so. Errors before
+// the first read are those that waiting does not heal: no such stream, no permission, a lease table
+// that belongs to something else.
 func (w *Worker) Run(ctx context.Context, submit func(context.Context, *pipeline.Batch) error) error {
 	if !w.prepared {
 		if err := w.Prepare(ctx); err != nil {
@@ -163,201 +99,52 @@ func (w *Worker) Run(ctx context.Context, submit func(context.Context, *pipeline
 			return err
 		}
 	}
-	muteLibrary()
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stopBackground()
-	wg.Go(func() { w.coord.beat(background) })
-	wg.Go(func() { w.checkpoints(background) })
+	wg.Go(func() { w.coordinator.Renew(background) })
+	wg.Go(func() { w.coordinator.WriteCheckpoints(background, w.cfg.CheckpointInterval) })
 
-	library := worker.NewWorker(&sessions{leases: w.leases, submit: submit}, w.libraryConfig()).
-		WithKinesis(newLibraryClient(w.cfg.Region, w.guard)).WithCheckpointer(w.leases)
+	config := w.library
+	config.Process = processor(submit).process
+	library := kcl.New(config)
 	if err := library.Start(); err != nil {
 		return fmt.Errorf("starting the Kinesis library: %w", err)
 	}
 	coordinated := make(chan struct{})
-	go func() { w.coord.run(ctx); close(coordinated) }()
+	go func() { w.coordinator.Run(ctx); close(coordinated) }()
 	<-ctx.Done()
 	return w.stop(library, coordinated)
 }
 
-// muteLibrary silences what the library writes to the global logrus, past its logger: once, as other workers may be running.
-var muteLibrary = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
-
-// libraryConfig leaves the library nothing to decide: no start position (the guard has it), no renewals (the coordinator
-// beats), no pause between reads (the guard paces), short passes, which cost nothing, as every answer comes from memory.
-func (w *Worker) libraryConfig() *config.KinesisClientLibConfiguration {
-	const never = 1_000_000_000_000 // ms, 31 years
-	cfg := config.NewKinesisClientLibConfig(w.cfg.Application, w.stream.name, w.cfg.Region, w.table.me).
-		WithTableName(w.cfg.Application).
-		WithInitialPositionInStream(config.TRIM_HORIZON).
-		WithMaxRecords(w.cfg.MaxRecords).
-		WithShardSyncIntervalMillis(40).
-		WithFailoverTimeMillis(int(w.cfg.LeaseDuration.Milliseconds())).
-		WithLeaseRefreshWaitTime(never).
-		WithLogger(libraryLogger{w.log.With("from", "kcl")})
-	cfg.IdleTimeBetweenReadsInMillis = 0
-	return cfg
-}
-
-// Prepare makes sure of stream and lease table, waiting out what waiting heals. Run does it if nobody has; who wants to touch
-// other things only when the stream is there calls it before.
-func (w *Worker) Prepare(ctx context.Context) error {
-	var serverTime time.Time
-	if err := dynamo.Persist(ctx, w.log, func() (err error) { serverTime, err = w.describe(ctx); return err }); err != nil {
-		return err
-	}
-	w.coord.recreate = func(ctx context.Context) error {
-		if err := w.table.ensure(ctx); err != nil {
-			return err
-		}
-		first, wait := &w.coord.first, time.Duration(0)
-		proposed := serverTime
-		if !first.time.IsZero() {
-			proposed = first.time
-		}
-		if w.coord.fromFirst {
-			wait = w.coord.quarter() + time.Second // every running worker has looked by then
-		}
-		kept, err := w.table.firstStart(ctx, w.stream.name, proposed)
-		if err != nil {
-			return err
-		}
-		first.adopt(kept, kept.Equal(proposed), wait)
-		w.coord.restart()
-		return nil
-	}
-	w.coord.start = startAt{oldest: w.cfg.Start.TrimHorizon, time: w.cfg.Start.Time}
-	if err := dynamo.Persist(ctx, w.log, func() error { return w.coord.recreate(ctx) }); err != nil {
-		return err
-	}
-	w.prepared = true
-	return nil
-}
-
-// describe checks that the stream is there and may be read. It returns Kinesis's time, by which records arrive: a first start
-// by a local clock that is ahead would skip some.
-func (w *Worker) describe(ctx context.Context) (time.Time, error) {
-	in := &awskinesis.DescribeStreamSummaryInput{}
-	in.StreamName, in.StreamARN = w.stream.params()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	out, err := w.cfg.Kinesis.DescribeStreamSummary(ctx, in)
-	if err == nil && out.StreamDescriptionSummary.StreamStatus != awstypes.StreamStatusCreating {
-		err = w.tryReading(ctx)
-	}
-	if err != nil {
-		return time.Time{}, w.explain(err)
-	}
-	w.guard.retention.set(aws.ToInt32(out.StreamDescriptionSummary.RetentionPeriodHours))
-	w.log.Info("reading stream", "stream", w.stream.String(), "region", w.cfg.Region,
-		"open_shards", aws.ToInt32(out.StreamDescriptionSummary.OpenShardCount), "retention_hours", aws.ToInt32(out.StreamDescriptionSummary.RetentionPeriodHours))
-	if t, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok && t.Before(time.Now()) {
-		return t, nil
-	}
-	return time.Now(), nil
-}
-
-// tryReading needs the permissions for the calls that DescribeStreamSummary does not show, so that one that is missing ends
-// the program with a word about it. What may heal is left to the reading itself.
-func (w *Worker) tryReading(ctx context.Context) error {
-	shards, err := listShards(ctx, w.cfg.Kinesis, w.stream, 30*time.Second)
-	if err != nil {
-		return err
-	}
-	for id, s := range shards {
-		if s.closed && len(shards) > 1 {
-			continue
-		}
-		if err := w.coord.probe(ctx, id); refused(err) {
-			return err
-		}
-		break
-	}
-	return nil
-}
-
-// refused says whether a call was refused for want of a permission, on the stream or on its key.
-func refused(err error) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && !dynamo.Throttled(err) && (strings.Contains(api.ErrorCode(), "AccessDenied") || strings.HasPrefix(api.ErrorCode(), "KMS"))
-}
-
-// explain says what to do about a stream that cannot be described.
-func (w *Worker) explain(err error) error {
-	var missing *awstypes.ResourceNotFoundException
-	var api smithy.APIError
-	switch {
-	case errors.As(err, &missing):
-		return fmt.Errorf("stream %s does not exist in region %s: set --kinesis.stream and AWS_REGION to the stream that EventBridge writes to: %w", w.stream, w.cfg.Region, err)
-	case errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "KMS"):
-		return fmt.Errorf("stream %s in region %s cannot be decrypted: the role needs kms:Decrypt on the stream's key, and the key must be enabled: %w", w.stream, w.cfg.Region, err)
-	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied"):
-		return fmt.Errorf("no permission to read stream %s in region %s: the role needs kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords on it: %w", w.stream, w.cfg.Region, err)
-	}
-	return fmt.Errorf("stream %s in region %s: %w", w.stream, w.cfg.Region, err)
-}
-
-// checkpoints writes all checkpoints that have moved, again and again.
-func (w *Worker) checkpoints(ctx context.Context) {
-	ticker := time.NewTicker(w.cfg.CheckpointInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		var group errgroup.Group
-		group.SetLimit(32)
-		for _, t := range w.leases.tenures() {
-			group.Go(func() error {
-				if err := t.writeCheckpoint(t.over); err != nil && t.over.Err() == nil {
-					t.log.Warn("the checkpoint could not be written: trying again", "err", err)
-				}
-				return nil
-			})
-		}
-		group.Wait() //nolint:errcheck // its functions return none
-	}
-}
-
-// stop ends reading, lets the tenures finish, and cuts them at the deadline.
-func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error {
+// stop ends reading, lets the held leases finish, and cuts them at the deadline.
+func (w *Worker) stop(library *kcl.Library, coordinated <-chan struct{}) error {
 	began := time.Now()
-	reserve := min(releaseTimeout+500*time.Millisecond, w.cfg.ShutdownTimeout/2)
+	reserve := min(lease.ReleaseTimeout+500*time.Millisecond, w.cfg.ShutdownTimeout/2)
 	cut := time.NewTimer(w.cfg.ShutdownTimeout - reserve)
 	defer cut.Stop()
 	end := time.NewTimer(w.cfg.ShutdownTimeout)
 	defer end.Stop()
 	w.log.Info("stopping: finishing what is in flight")
 
-	// Before the library ends its consumers: one that has ended must not be granted its shard again.
-	for _, t := range w.leases.tenures() {
-		t.stopReading(errStop)
+	// Before the library ends its consumers: one that has ended must not be granted its shard
+	// again.
+	for _, h := range w.leases.All() {
+		h.StopReading(lease.ErrStop)
 	}
 	ended := make(chan struct{})
-	withdrawn := make(chan struct{})
+	cancelled := make(chan struct{})
 	go func() {
 		<-coordinated // it may have asked for leases in its last pass
-		w.coord.withdraw()
-		close(withdrawn)
+		w.coordinator.CancelClaims()
+		close(cancelled)
 	}()
 	go func() {
-		library.Shutdown() // waits for its consumers, and they for their tenures
-		<-withdrawn        // and the last pass may have taken a lease
-		for {
-			for _, t := range w.leases.tenures() {
-				t.stopReading(errStop)
-			}
-			w.leases.sweep()
-			if len(w.leases.tenures()) == 0 {
-				close(ended)
-				return
-			}
-			<-w.ended
-		}
+		library.Shutdown() // waits for its consumers, and they for their leases
+		<-cancelled        // and the last pass may have taken a lease
+		w.leases.Empty(lease.ErrStop)
+		close(ended)
 	}()
 	stuck := 0
 	for {
@@ -369,9 +156,9 @@ func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error
 			}
 			return nil
 		case <-cut.C:
-			for _, t := range w.leases.tenures() {
+			for _, h := range w.leases.All() {
 				stuck++
-				t.end(errCut)
+				h.End(lease.ErrCut)
 			}
 		case <-end.C:
 			return errors.New("stopped at the deadline of " + w.cfg.ShutdownTimeout.String() + ": leases that could not be released will expire")
@@ -379,23 +166,20 @@ func (w *Worker) stop(library *worker.Worker, coordinated <-chan struct{}) error
 	}
 }
 
-// Ready says why the worker does not watch, nil if it does: the lease table is readable, it holds leases or there are none for
-// it to take, and each shard that it holds has answered of late.
+// Ready reports why the worker does not watch, nil if it does: the lease table is readable, it
+// holds leases or there are none for it to take, and each shard that it holds has answered of late.
 func (w *Worker) Ready() error {
-	c := w.coord
-	c.mu.Lock()
-	looked, lookError, wanted := c.looked, cmp.Or(c.lookError, c.unheard), c.wanted
-	c.mu.Unlock()
-	shard, age := w.metrics.lag.oldest()
+	now := w.coordinator.Status()
+	shard, age := w.metrics.Lag.Oldest()
 	switch {
-	case lookError != nil:
-		return lookError
-	case looked.IsZero():
+	case now.Err != nil:
+		return now.Err
+	case now.Looked.IsZero():
 		return errors.New("starting: the lease table has not been read yet")
-	case time.Since(looked) > w.cfg.LeaseDuration:
-		return fmt.Errorf("the lease table was read last %s ago", time.Since(looked).Round(time.Second))
-	case shard == "" && wanted > 0:
-		return fmt.Errorf("%d shards have no worker and no lease is held", wanted)
+	case time.Since(now.Looked) > w.cfg.LeaseDuration:
+		return fmt.Errorf("the lease table was read last %s ago", time.Since(now.Looked).Round(time.Second))
+	case shard == "" && now.Wanted > 0:
+		return fmt.Errorf("%d shards have no worker and no lease is held", now.Wanted)
 	case shard != "" && age > w.cfg.LeaseDuration+w.cfg.PollInterval+10*time.Second:
 		return fmt.Errorf("shard %s has given no answer for %s", shard, age.Round(time.Second))
 	}

@@ -32,6 +32,7 @@ import (
 
 	"rootwatch/classify"
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awserr"
 	"rootwatch/pipeline/dynamo"
 )
 
@@ -48,8 +49,6 @@ const (
 )
 
 const (
-	// tableFlag is the setting that names the table.
-	tableFlag = "--ledger.table"
 	// keep is how long calls are remembered: longer than any stream keeps its records (365 days would be the most, but 7 are
 	// what the stacks set), and than the month that an investigation looks back.
 	keep = 35 * 24 * time.Hour
@@ -113,8 +112,8 @@ func New(cfg Config) (*Ledger, error) {
 
 // Prepare makes sure of the table and its time to live, waiting out what waiting heals.
 func (l *Ledger) Prepare(ctx context.Context) error {
-	return dynamo.Persist(ctx, l.cfg.Logger, func() error {
-		if err := dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID, tableFlag); err != nil {
+	return awserr.WaitOut(ctx, l.cfg.Logger, func() error {
+		if err := dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID); err != nil {
 			return err
 		}
 		return l.expire(ctx)
@@ -132,7 +131,7 @@ func (l *Ledger) expire(ctx context.Context) error {
 	if err == nil || strings.Contains(err.Error(), "already enabled") {
 		return nil
 	}
-	if dynamo.Healing(err) {
+	if awserr.Healing(err) {
 		return fmt.Errorf("setting the time to live of table %s: %w", l.cfg.Table, err)
 	}
 	l.cfg.Logger.Warn("the ledger's time to live could not be set: its items will not expire", "table", l.cfg.Table, "attribute", attrExpires, "err", err)
@@ -169,9 +168,9 @@ func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (pipeline.Reco
 	return outcome, nil
 }
 
-// explain adds what to do about a table that may not be used.
+// explain makes the error of a missing permission one that names table and region.
 func (l *Ledger) explain(err error) error {
-	return dynamo.Explain(err, l.cfg.DynamoDB, l.cfg.Table, tableFlag)
+	return dynamo.Explain(err, l.cfg.DynamoDB, l.cfg.Table)
 }
 
 // heal makes a table that somebody has deleted anew, or emit would wait for it for ever; the call is tried again in either case.
@@ -184,7 +183,7 @@ func (l *Ledger) heal(ctx context.Context, err error) error {
 	l.healing.Lock() // a batch's calls all find the table gone: one makes it
 	defer l.healing.Unlock()
 	l.cfg.Logger.Error("the ledger's table is gone: it is made anew", "table", l.cfg.Table)
-	return errors.Join(err, dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID, tableFlag), l.expire(ctx))
+	return errors.Join(err, dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID), l.expire(ctx))
 }
 
 // writing is what all tries to write one finding down have in common.

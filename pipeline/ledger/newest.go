@@ -16,7 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"rootwatch/classify"
+	"rootwatch/pipeline/awserr"
 	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/retry"
 )
 
 const (
@@ -110,7 +112,7 @@ func (l *Ledger) raise(ctx context.Context, s series, counted, to int64) error {
 		l.learn(l.newest, s, to)
 	case errors.As(err, &newer):
 		l.learn(l.newest, s, counted)
-	case !dynamo.Refused(err) || errors.As(err, &missing):
+	case !awserr.Refused(err) || errors.As(err, &missing):
 		return fmt.Errorf("writing the newest call of account %s into ledger %s: %w", s.account, l.cfg.Table, err)
 	default: // the call itself is written down, and asking again would stop every shard for ever
 		l.failures.Inc()
@@ -175,7 +177,7 @@ func (l *Ledger) tellStrange(s series, at int64) {
 
 // full says whether an item was refused for its size.
 func full(err error) bool {
-	return err != nil && dynamo.Refused(err) && strings.Contains(strings.ToLower(err.Error()), "item size")
+	return err != nil && awserr.Refused(err) && strings.Contains(strings.ToLower(err.Error()), "item size")
 }
 
 // makeRoom takes accounts whose newest calls matter no more out of a full item, and says whether that made room.
@@ -328,7 +330,7 @@ func (l *Ledger) get(ctx context.Context, id string) (dynamo.Item, error) {
 
 // Restore reads the newest calls and gives each to raise, once before it returns: a task must not be scraped without them.
 func (l *Ledger) Restore(ctx context.Context, raise func(Newest)) error {
-	return dynamo.Persist(ctx, l.cfg.Logger, func() error {
+	return awserr.WaitOut(ctx, l.cfg.Logger, func() error {
 		all, err := l.Newest(ctx)
 		for _, n := range all {
 			raise(n)
@@ -339,7 +341,7 @@ func (l *Ledger) Restore(ctx context.Context, raise func(Newest)) error {
 
 // Refresh does the same again and again until ctx ends: a task may have died before it was scraped.
 func (l *Ledger) Refresh(ctx context.Context, every time.Duration, raise func(Newest)) {
-	for dynamo.Sleep(ctx, every) == nil {
+	for retry.Sleep(ctx, every) == nil {
 		all, err := l.Newest(ctx)
 		if err != nil && ctx.Err() == nil {
 			l.cfg.Logger.Warn("the ledger could not be read: calls that other tasks counted may show late", "err", err)
