@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
+	"rootwatch/pipeline/retry"
 )
 
 // emitter is the last stage. For each finding, in this order: is it a copy; the sinks; the ledger; the counters and
@@ -342,28 +342,14 @@ func (e *emission) settle(shard string) {
 
 // insist repeats try, with growing pauses, until it succeeds or ctx ends: a root call is not given up.
 func (s *emitter) insist(ctx context.Context, f *Finding, failed string, try func() error) error {
-	pause := backoff.ExponentialBackOff{
-		InitialInterval: 100 * time.Millisecond, MaxInterval: 5 * time.Second,
-		Multiplier: 2, RandomizationFactor: 0.3,
-	}
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		next := pause.NextBackOff()
-		s.log.Error(failed+": trying again", "err", err, "in", next.Round(time.Millisecond),
+	return retry.Do(ctx, longestPause, try, func(err error, pause time.Duration) {
+		s.log.Error(failed+": trying again", "err", err, "in", pause.Round(time.Millisecond),
 			"id", f.ID, "shard_id", f.ShardID, "sequence_number", f.SequenceNumber, "file", f.File)
-		select {
-		case <-time.After(next):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	})
 }
+
+// longestPause is between two tries of a sink or the ledger.
+const longestPause = 5 * time.Second
 
 // recovered runs f and makes an error of a panic.
 func recovered(f func() error) (err error) {

@@ -56,7 +56,7 @@ var mayImport = []row{
 	{"pipeline/review", "classify/plain pipeline pipeline/archive pipeline/coverage pipeline/report"},
 
 	{"cmd/rootwatch", "classify classify/plain pipeline pipeline/archive pipeline/awserr pipeline/awstest pipeline/cloudtrailtest pipeline/coverage " +
-		"pipeline/dynamo pipeline/kinesis pipeline/ledger pipeline/report pipeline/retry pipeline/review"},
+		"pipeline/dynamo pipeline/kinesis pipeline/kinesis/lease pipeline/ledger pipeline/report pipeline/retry pipeline/review"},
 	{"deploy", ""},
 	{"deploy/e2e", ""},
 }
@@ -74,7 +74,7 @@ var testsMayImport = []row{
 	{"pipeline/kinesis/kcl", "pipeline/awstest pipeline/kinesis/streamtest"},
 	{"pipeline/kinesis", "pipeline/awstest pipeline/kinesis/streamtest"},
 	{"pipeline/archive", "pipeline/scan/scantest"},
-	{"deploy", "classify pipeline pipeline/awstest pipeline/kinesis pipeline/ledger"},
+	{"deploy", "classify pipeline pipeline/awstest pipeline/kinesis pipeline/ledger pipeline/scan"},
 	{"deploy/e2e", "classify pipeline/awstest pipeline/cloudtrailtest"},
 }
 
