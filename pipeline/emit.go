@@ -277,6 +277,12 @@ func (e *emission) record(ctx context.Context, j *judged) {
 	default:
 		result = *e.copied(f)
 	}
+	err = e.insist(ctx, f, "the ledger did not note an account's newest call", func() error {
+		return recovered(func() error { return e.ledger.Settle(ctx, f) })
+	})
+	if err != nil {
+		return
+	}
 	e.end(j, &result)
 }
 

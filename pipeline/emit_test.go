@@ -25,6 +25,8 @@ type flakyLedger struct {
 
 func (l *flakyLedger) Seen(f *Finding) bool { return l.seen != nil && l.seen(f) }
 
+func (l *flakyLedger) Settle(context.Context, *Finding) error { return nil }
+
 func (l *flakyLedger) Record(_ context.Context, f *Finding) (Recorded, error) { return l.record(f) }
 
 // failing is a sink that fails so many times before it takes anything.

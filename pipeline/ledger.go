@@ -25,6 +25,10 @@ type Ledger interface {
 	// *Finding, until it answers: if the failed call took effect after all, the answer is still First or Correction,
 	// or the call would never be counted.
 	Record(ctx context.Context, f *Finding) (Recorded, error)
+	// Settle waits until what Record has promised will outlive the process: that the account's newest call is shown
+	// by every task. Emit calls it after Record, again after an error, and ends the call with it. It may wait to do
+	// the work of many calls at once.
+	Settle(ctx context.Context, f *Finding) error
 }
 
 // Recorded is what a ledger makes of a finding.
@@ -86,6 +90,9 @@ func (l *MemoryLedger) Learn(id string, identity Identity, verdict classify.Verd
 	defer l.mu.Unlock()
 	l.calls.Add(id, remembered{identity, verdict, reason, severity})
 }
+
+// Settle implements [Ledger]; nothing in memory outlives the process.
+func (l *MemoryLedger) Settle(context.Context, *Finding) error { return nil }
 
 // find is the id under which a call is remembered, or is to be, and what f is by that.
 func (l *MemoryLedger) find(f *Finding) (id string, outcome Recorded) {

@@ -79,7 +79,9 @@ type Ledger struct {
 	tidied  map[string]tidying // by item; guarded by tidying
 
 	mu       sync.Mutex                     // guards what follows; of the maps by series the values are Unix milliseconds
-	writings map[*pipeline.Finding]*writing // of calls whose writing has not been answered
+	writings map[*pipeline.Finding]*writing // of calls that are not settled
+	notes    map[series]*note               // that are being made
+	noted    map[series]time.Time           // when the last one was made
 	newest   map[series]int64               // the newest known to be in the table
 	refused  map[series]int64               // the newest that the table did not take
 	strange  map[series]int64               // values from a wrong clock that have been told of
@@ -101,6 +103,7 @@ func New(cfg Config) (*Ledger, error) {
 	}
 	l := &Ledger{
 		cfg: cfg, recent: recent, writings: make(map[*pipeline.Finding]*writing),
+		notes: make(map[series]*note), noted: make(map[series]time.Time),
 		newest: make(map[series]int64), refused: make(map[series]int64), strange: make(map[series]int64), tidied: make(map[string]tidying),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "rootwatch_ledger_failures_total", Help: "Calls to the ledger's table that failed. They are made again, unless DynamoDB refuses to note an account's newest call."}),
 	}
@@ -141,31 +144,38 @@ func (l *Ledger) expire(ctx context.Context) error {
 // Seen implements pipeline.Ledger from memory.
 func (l *Ledger) Seen(f *pipeline.Finding) bool { return l.recent.Seen(f) }
 
-// Record implements pipeline.Ledger: one conditional put, then the account's newest call. If the process dies between the
-// two, the record is read again, since nothing was checkpointed, and the put that finds the call there brings the newest call
-// up. Once the call itself is written down, DynamoDB's refusal to note the newest one holds nobody up.
+// Record implements pipeline.Ledger: one conditional put, in most cases.
 func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (pipeline.Recorded, error) {
-	outcome, old, err := l.write(ctx, f, l.writing(f))
-	switch {
-	case err != nil:
-	case outcome == pipeline.Copy:
-		counted, _ := dynamo.Int(old, attrCounted)
-		err = l.raiseCopy(ctx, seriesOf(dynamo.Text(old, attrAccount), classify.Severity(dynamo.Text(old, attrSeverity))), counted)
-	default:
-		at := f.Counted.UnixMilli()
-		err = l.raise(ctx, seriesOf(f.AccountID, f.Severity), at, at)
-	}
+	w := l.writing(f)
+	outcome, old, err := l.write(ctx, f, w)
 	if err != nil {
 		l.failures.Inc()
 		return 0, l.heal(ctx, err)
 	}
-	l.mu.Lock()
-	delete(l.writings, f)
-	l.mu.Unlock()
+	at := f.Counted.UnixMilli()
+	w.newest = newestCall{seriesOf(f.AccountID, f.Severity), at, at}
+	if outcome == pipeline.Copy {
+		w.newest = l.newestOfCopy(old)
+	}
 	if _, err := l.recent.Record(ctx, f); err != nil {
 		return 0, err
 	}
 	return outcome, nil
+}
+
+// Settle implements pipeline.Ledger: the account's newest call is noted, once for many calls. If the process dies before
+// that, the record is read again, since nothing was checkpointed, and the put that finds the call there brings the newest
+// call up. Once the call itself is written down, DynamoDB's refusal to note the newest one holds nobody up.
+func (l *Ledger) Settle(ctx context.Context, f *pipeline.Finding) error {
+	w := l.writing(f)
+	if err := l.note(ctx, w.newest); err != nil {
+		l.failures.Inc()
+		return l.heal(ctx, err)
+	}
+	l.mu.Lock()
+	delete(l.writings, f)
+	l.mu.Unlock()
+	return nil
 }
 
 // explain makes the error of a missing permission one that names table and region.
@@ -192,9 +202,10 @@ type writing struct {
 	// correcting is set before a milder item is replaced: if the answer is lost, the item that is found to be ours was that
 	// of a call that had been counted before.
 	correcting bool
+	newest     newestCall // what is to be noted once the call is written down
 }
 
-// writing is that of a finding whose writing has not been answered yet.
+// writing is that of a finding which is not settled yet.
 func (l *Ledger) writing(f *pipeline.Finding) *writing {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -70,11 +70,21 @@ func record(t *testing.T, l *Ledger, f *pipeline.Finding) (first bool) {
 
 func recorded(t *testing.T, l *Ledger, f *pipeline.Finding) pipeline.Recorded {
 	t.Helper()
-	outcome, err := l.Record(t.Context(), f)
+	outcome, err := try(t, l, f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return outcome
+}
+
+// try records and settles a call once.
+func try(t *testing.T, l *Ledger, f *pipeline.Finding) (pipeline.Recorded, error) {
+	t.Helper()
+	outcome, err := l.Record(t.Context(), f)
+	if err == nil {
+		err = l.Settle(t.Context(), f)
+	}
+	return outcome, err
 }
 
 func TestACallIsFirstInOneTaskOnly(t *testing.T) {
@@ -257,7 +267,7 @@ func TestAWriteWhoseAnswerWasLostIsStillTheFirst(t *testing.T) {
 			server := newServer(t)
 			l, f := task(t, server, "a"), unexplained("one")
 			fault := server.Inject(awstest.Fault{Service: "dynamodb", Operation: operation, Effect: awstest.FailAfter})
-			if _, err := l.Record(t.Context(), f); err == nil {
+			if _, err := try(t, l, f); err == nil {
 				t.Fatal("no error though the answer was lost")
 			}
 			fault.Remove()
@@ -302,7 +312,7 @@ func TestACopyBringsTheNewestCallUpToWhenItWasCounted(t *testing.T) {
 	server := newServer(t)
 	l := task(t, server, "a")
 	server.Inject(awstest.Fault{Service: "dynamodb", Operation: "UpdateItem", AccessKeyID: "a", Effect: awstest.Fail})
-	if _, err := l.Record(t.Context(), unexplained("one")); err == nil {
+	if _, err := try(t, l, unexplained("one")); err == nil {
 		t.Fatal("no error though the second write failed")
 	}
 	later := unexplained("one")
@@ -378,7 +388,7 @@ func TestADeletedTableIsMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := unexplained("one")
-	if _, err := l.Record(t.Context(), f); err == nil {
+	if _, err := try(t, l, f); err == nil {
 		t.Error("no error though there was no table")
 	}
 	if !record(t, l, f) {

@@ -75,19 +75,6 @@ type Newest struct {
 	Counted   time.Time
 }
 
-// raiseCopy sees to it that a call that was written down before is in its series. Whoever wrote it may have died before raising
-// it; if that is long ago, the moment of counting would page nobody any more, and the call is shown as of now.
-func (l *Ledger) raiseCopy(ctx context.Context, s series, counted int64) error {
-	now := l.cfg.Now()
-	switch {
-	case counted > now.Add(clockError).UnixMilli(): // by a wrong clock: whatever the series shows may be this call
-		return l.raise(ctx, s, 0, now.UnixMilli())
-	case now.Sub(time.UnixMilli(counted)) > staleCount:
-		return l.raise(ctx, s, counted, now.UnixMilli())
-	}
-	return l.raise(ctx, s, counted, counted)
-}
-
 // raise makes to the newest call of its series if the table has none as new as counted, or one from a wrong clock.
 func (l *Ledger) raise(ctx context.Context, s series, counted, to int64) error {
 	if s.severity == classify.None || s.severity == "" || to == 0 {

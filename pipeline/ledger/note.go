@@ -1,0 +1,80 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"rootwatch/classify"
+	"rootwatch/pipeline/dynamo"
+	"rootwatch/pipeline/retry"
+)
+
+// newestCall is what is to be noted of an account: that the newest call of a series was counted at a moment, and the
+// moment that is to be shown for it. Both are Unix milliseconds and nearly always the same.
+type newestCall struct {
+	of          series
+	counted, to int64
+}
+
+// newestOfCopy sees to it that a call that was written down before is in its series. Whoever wrote it may have died before
+// noting it; if that is long ago, the moment of counting would page nobody any more, and the call is shown as of now.
+func (l *Ledger) newestOfCopy(item dynamo.Item) newestCall {
+	of := seriesOf(dynamo.Text(item, attrAccount), classify.Severity(dynamo.Text(item, attrSeverity)))
+	counted, _ := dynamo.Int(item, attrCounted)
+	now := l.cfg.Now()
+	switch {
+	case counted > now.Add(clockError).UnixMilli(): // by a wrong clock: whatever the series shows may be this call
+		return newestCall{of, 0, now.UnixMilli()}
+	case now.Sub(time.UnixMilli(counted)) > staleCount:
+		return newestCall{of, counted, now.UnixMilli()}
+	}
+	return newestCall{of, counted, counted}
+}
+
+// notePause is the least time between two notes of one series: in a burst half of all writes would be notes.
+const notePause = 500 * time.Millisecond
+
+// note is one write of a series' newest call, for all calls that came while the last one was young.
+type note struct {
+	at   int64 // Unix milliseconds, of the newest of them
+	done chan struct{}
+	err  error // once done is closed
+}
+
+// note writes an account's newest call. The first call of a series is noted at once; those that come soon after it share
+// the next note, which one of them writes.
+func (l *Ledger) note(ctx context.Context, n newestCall) error {
+	if n.counted != n.to { // a copy of long ago: rare, and no burst
+		return l.raise(ctx, n.of, n.counted, n.to)
+	}
+	l.mu.Lock()
+	shared := l.notes[n.of]
+	if shared != nil {
+		shared.at = max(shared.at, n.to)
+		l.mu.Unlock()
+		select {
+		case <-shared.done:
+			return shared.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	shared = &note{at: n.to, done: make(chan struct{})}
+	l.notes[n.of] = shared
+	pause := time.Until(l.noted[n.of].Add(notePause))
+	l.mu.Unlock()
+	defer close(shared.done)
+	waited := retry.Sleep(ctx, pause)
+	l.mu.Lock()
+	delete(l.notes, n.of) // who comes now has a note of its own
+	at := shared.at
+	if len(l.noted) >= mostKnown {
+		clear(l.noted)
+	}
+	l.noted[n.of] = time.Now()
+	l.mu.Unlock()
+	if shared.err = waited; waited == nil {
+		shared.err = l.raise(ctx, n.of, at, at)
+	}
+	return shared.err
+}
