@@ -110,7 +110,7 @@ func startTask(t *testing.T, server *awstest.Server) *testTask {
 	task.cancel = cancel
 	t.Cleanup(cancel)
 	raise := func(n ledger.Newest) { stages.Raise(n.AccountID, n.Severity, n.Counted) }
-	if err := errors.Join(source.Prepare(ctx), calls.Prepare(ctx), calls.Restore(ctx, raise)); err != nil {
+	if err := errors.Join(source.Prepare(ctx), calls.Prepare(ctx), calls.Restore(ctx, stages.Label, raise)); err != nil {
 		t.Fatal(err)
 	}
 	go func() { task.ended <- stages.Run(ctx, source) }()

@@ -36,6 +36,7 @@ type metrics struct {
 
 	maxAccounts int
 	now         func() time.Time
+	labelled    func(accountID string)
 
 	mu       sync.Mutex           // guards what follows
 	accounts map[string]bool      // those with a label value of their own
@@ -220,6 +221,9 @@ func (m *metrics) account(id string) string {
 		return otherAccount
 	}
 	m.accounts[id] = true
+	if m.labelled != nil {
+		m.labelled(id)
+	}
 	return id
 }
 

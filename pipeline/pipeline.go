@@ -25,6 +25,8 @@ type Config struct {
 	Ledger Ledger
 	// Copy, if set, is told of each copy that changes nothing. The pipeline counts it and shows it to nobody.
 	Copy func(*Finding)
+	// Labelled, if set, is told of each account that comes by a label value of its own, once.
+	Labelled func(accountID string)
 	// InOrder is for a ledger that answers at once: calls are told and recorded one after the other, in the order in which
 	// they come. Otherwise accounts take turns, and many calls are recorded at a time.
 	InOrder bool
@@ -125,6 +127,7 @@ func New(cfg Config) (*Pipeline, error) {
 	cfg.setDefaults()
 	ages := newAges()
 	m := newMetrics(cfg.MaxAccounts, cfg.Now, ages)
+	m.labelled = cfg.Labelled
 	for _, r := range cfg.HeartbeatRegions {
 		m.heartbeat(r, cfg.Now())
 	}
@@ -166,6 +169,10 @@ func (p *Pipeline) Raise(accountID string, severity classify.Severity, counted t
 	}
 	p.emit.metrics.raise(p.emit.metrics.account(accountID), severity, counted)
 }
+
+// Label gives an account a label value of its own, if there is room: a ledger remembers which accounts had one before this
+// process was started.
+func (p *Pipeline) Label(accountID string) { p.emit.metrics.account(accountID) }
 
 // errStopped is what submit returns after the source's Run has returned.
 var errStopped = errors.New("pipeline has stopped: the batch was not taken")

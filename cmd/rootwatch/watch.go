@@ -75,7 +75,7 @@ func (f *runFlags) newWorker(awsConfig aws.Config, log *slog.Logger, registry *p
 		if w.calls, err = ledger.New(ledger.Config{DynamoDB: table, Table: f.ledgerTable, Remember: rememberedCalls, Registerer: registry, Logger: log}); err != nil {
 			return nil, usageError{err}
 		}
-		config.Ledger = w.calls
+		config.Ledger, config.Labelled = w.calls, w.calls.Label
 	}
 	if w.stages, err = pipeline.New(config); err != nil {
 		return nil, usageError{err}
@@ -134,7 +134,7 @@ func (w *worker) prepare(ctx context.Context) error {
 	if err := w.calls.Prepare(ctx); err != nil {
 		return err
 	}
-	return w.calls.Restore(ctx, w.raise)
+	return w.calls.Restore(ctx, w.stages.Label, w.raise)
 }
 
 // raise shows a call that a task has counted.

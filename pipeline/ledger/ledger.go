@@ -2,12 +2,14 @@
 // the pipeline's last stage. A call that was counted and never scraped, a copy that reaches another task, a deploy in the
 // middle of it all: what is in the ledger is known to whoever lives.
 //
-// Two kinds of items share the table:
+// Three kinds of items share the table:
 //
 //	id = the call's id           one for each root call: who, what, where, when it was counted; it expires after 35 days. Another
 //	                             call under the same id has a hash for an id. A correction that makes a call worse replaces it.
 //	id = newest/<severity>/<n>   for each account, when its newest call of that severity was counted; of accounts without a
 //	                             call in two days the oldest go when there are many
+//
+//	id = newest/accounts/<n>     the accounts that have label values of their own in the metrics
 //
 // The second kind restores the series that pages (rootwatch_last_unpushed_root_call_timestamp_seconds), with the very values
 // that were shown before: a value that differed by a millisecond would look like another call.
@@ -85,6 +87,7 @@ type Ledger struct {
 	newest   map[series]int64               // the newest known to be in the table
 	refused  map[series]int64               // the newest that the table did not take
 	strange  map[series]int64               // values from a wrong clock that have been told of
+	unsaved  []string                       // accounts that have come by a label value
 }
 
 var _ pipeline.Ledger = (*Ledger)(nil)

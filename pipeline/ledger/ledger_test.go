@@ -298,7 +298,7 @@ func TestTheNewestCallIsRestoredToTheMillisecond(t *testing.T) {
 		record(t, l, f)
 	}
 	var got []Newest
-	if err := task(t, server, "b").Restore(t.Context(), func(n Newest) { got = append(got, n) }); err != nil {
+	if err := task(t, server, "b").Restore(t.Context(), func(string) {}, func(n Newest) { got = append(got, n) }); err != nil {
 		t.Fatal(err)
 	}
 	want := []Newest{{"111122223333", classify.High, counted}, {"unknown", classify.Critical, counted}}

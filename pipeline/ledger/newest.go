@@ -315,9 +315,18 @@ func (l *Ledger) get(ctx context.Context, id string) (dynamo.Item, error) {
 	return out.Item, nil
 }
 
-// Restore reads the newest calls and gives each to raise, once before it returns: a task must not be scraped without them.
-func (l *Ledger) Restore(ctx context.Context, raise func(Newest)) error {
+// Restore gives each account that has a label value of its own to label, and then each newest call to raise, before it
+// returns: a task must not be scraped without them.
+func (l *Ledger) Restore(ctx context.Context, label func(account string), raise func(Newest)) error {
 	return awserr.WaitOut(ctx, l.cfg.Logger, func() error {
+		accounts, err := l.labels(ctx)
+		if err != nil {
+			l.failures.Inc()
+			return err
+		}
+		for _, account := range accounts {
+			label(account)
+		}
 		all, err := l.Newest(ctx)
 		for _, n := range all {
 			raise(n)
@@ -326,7 +335,8 @@ func (l *Ledger) Restore(ctx context.Context, raise func(Newest)) error {
 	})
 }
 
-// Refresh does the same again and again until ctx ends: a task may have died before it was scraped.
+// Refresh raises the newest calls again and again until ctx ends, as a task may have died before it was scraped, and writes
+// down what has no hurry.
 func (l *Ledger) Refresh(ctx context.Context, every time.Duration, raise func(Newest)) {
 	for retry.Sleep(ctx, every) == nil {
 		all, err := l.Newest(ctx)
@@ -335,6 +345,10 @@ func (l *Ledger) Refresh(ctx context.Context, every time.Duration, raise func(Ne
 		}
 		for _, n := range all {
 			raise(n)
+		}
+		if err := l.saveLabels(ctx); err != nil && ctx.Err() == nil {
+			l.failures.Inc()
+			l.cfg.Logger.Warn("the ledger does not take which accounts have label values: after a restart others may have them", "err", err)
 		}
 	}
 }
