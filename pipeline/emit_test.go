@@ -68,7 +68,7 @@ func TestASinkIsTriedUntilItTakesTheCall(t *testing.T) {
 				t.Errorf("%d attempts, then %d at the next sink; want 21 and 1", sink.attempts, len(after.ids))
 			}
 			last := len(sink.at) - 1
-			if pause := sink.at[last] - sink.at[last-1]; sink.at[1] > time.Second || pause < 3*time.Second || pause > 10*time.Second {
+			if pause := sink.at[last] - sink.at[last-1]; sink.at[1] > time.Second || pause < 2*time.Second || pause > 10*time.Second {
 				t.Errorf("first pause %v, last pause %v; want short, then some seconds", sink.at[1], pause)
 			}
 		})
