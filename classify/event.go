@@ -117,18 +117,6 @@ func (ev *Event) signInSessions() [4]Text {
 	}
 }
 
-// SessionID is what the calls of one session of an account have in common: the session's creation time, else the sign-in
-// session, which AWS writes into the records of some services only, else the key, else the address. A sign-in has only
-// the address: it belongs to the session that opens soon after it.
-func (ev *Event) SessionID() string {
-	for _, id := range []string{ev.SessionStarted(), ev.SignInSession(), ev.Key()} {
-		if id != "" {
-			return id
-		}
-	}
-	return ev.SourceIPAddress.Value
-}
-
 // consoleAttribute is the console's flag where it stands in the session's attributes.
 func (ev *Event) consoleAttribute() Text {
 	return ev.UserIdentity.SessionContext.Attributes.SessionCredentialFromConsole

@@ -73,6 +73,7 @@ func (f *Finding) Attrs() []slog.Attr {
 		attr("source_ip", e.SourceIPAddress.Value),
 		attr("user_agent", e.UserAgent.Value),
 		attr("access_key_id", e.Key()),
+		attr("session", classify.SessionOf(e, f.AccountID).ID()),
 		attr("session_started", e.SessionStarted()),
 		attr("mfa", e.MFA()),
 		attr("error_code", e.ErrorCode.Value),

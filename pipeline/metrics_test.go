@@ -308,7 +308,7 @@ func TestRegionsAreBounded(t *testing.T) {
 func TestTheLogLineHasAllAttributesInOrder(t *testing.T) {
 	want := []string{
 		"verdict", "reason", "severity", "impact", "service", "event_id", "event_time", "account_id", "region", "event_source", "event_name",
-		"source_ip", "user_agent", "access_key_id", "session_started", "mfa", "error_code", "read_only", "addendum", "explanation",
+		"source_ip", "user_agent", "access_key_id", "session", "session_started", "mfa", "error_code", "read_only", "addendum", "explanation",
 		"shard_id", "sequence_number",
 	}
 	f := finding("111122223333", classify.Unexplained, classify.AccessKey, classify.Critical)

@@ -95,7 +95,7 @@ func TestReview(t *testing.T) {
 		{name: "until a time", args: []string{"--until=2026-11-05T07:59:59Z", folder}, ids: "key", err: "1 root call outside the selection"},
 		{name: "accounts", args: []string{"--account=444455556666,777788889999", folder}, ids: "late"},
 		{name: "regions", args: []string{"--region=eu-west-1", "--region=us-east-1", folder}, ids: "service key late"},
-		{name: "a table", args: []string{"--output=table", folder}, out: "Account 111122223333 · key AKIAIOSFODNN7EXAMPLE · 1 call · critical\n"},
+		{name: "a table", args: []string{"--output=table", folder}, out: "Account 111122223333 · s-9be89632 · key AKIAIOSFODNN7EXAMPLE · 1 call · critical\n"},
 		{name: "markdown", args: []string{"--output=MARKDOWN", folder}, out: "### Account `111122223333`: 1 call, critical\n"},
 		{name: "an explanation", args: []string{"--output=table", "--explain=key", folder}, out: "userIdentity.accessKeyId"},
 		{name: "an explanation as json", args: []string{"--explain=service", "--exit-code", folder}, ids: "service"},

@@ -39,20 +39,14 @@ func NewCalls() *Calls {
 type call struct {
 	at       time.Time // zero if eventTime is not a time
 	position int
-	owner    owner // what decides on its session
+	session  classify.Session // that it names; its value is cut
+	of       string           // the id of that session
+	signIn   bool             // a sign-in that names no session
 	started  string
 	key      string
-	signedIn bool // with the credentials of a sign-in that the call names
 
 	id, time, region, source, name, address, agent, mfa, result, reason, file string
 	severity                                                                  classify.Severity
-}
-
-// owner says which session a call belongs to.
-type owner struct {
-	account, session string
-	// signIn is set for a sign-in that names no session: it belongs to the one that opens soon after.
-	signIn bool
 }
 
 // service is a line of the calls that services made by themselves.
@@ -97,13 +91,13 @@ func (c *Calls) Unexplained() int { return c.unexplained }
 func newCall(f *pipeline.Finding, position int) call {
 	e := f.Event
 	at, _ := time.Parse(time.RFC3339, e.EventTime.Value)
+	named := classify.SessionOf(e, f.AccountID)
+	of := named.ID()
+	named.Account, named.Value = cut(named.Account), cut(named.Value)
 	return call{
 		at: at, position: position,
-		owner: owner{
-			account: cut(f.AccountID), session: cut(e.SessionID()),
-			signIn: f.Reason == classify.SignIn && e.SignInSession() == "" && e.SessionStarted() == "" && e.Key() == "",
-		},
-		started: cut(e.SessionStarted()), key: cut(e.Key()), signedIn: e.SignInSession() != "",
+		session: named, of: of, signIn: f.Reason == classify.SignIn && named.Kind == classify.ByAddress,
+		started: cut(e.SessionStarted()), key: cut(e.Key()),
 		id: cut(e.EventID.Value), time: cut(e.EventTime.Value), region: cut(e.AWSRegion.Value), source: cut(e.EventSource.Value),
 		name: cut(e.EventName.Value), address: cut(e.SourceIPAddress.Value), agent: cut(e.UserAgent.Value),
 		mfa: yesNo(cut(e.MFA())), result: cut(outcome(e)), reason: string(f.Reason), severity: f.Severity, file: f.File,
@@ -112,7 +106,7 @@ func newCall(f *pipeline.Finding, position int) call {
 
 // size is what a call takes of the room for texts. A file's name is shared by its calls.
 func (c *call) size() (n int) {
-	for _, s := range []string{c.owner.account, c.owner.session, c.started, c.key, c.id, c.time, c.region, c.source, c.name, c.address, c.agent, c.mfa, c.result} {
+	for _, s := range []string{c.session.Account, c.session.Value, c.started, c.key, c.id, c.time, c.region, c.source, c.name, c.address, c.agent, c.mfa, c.result} {
 		n += len(s)
 	}
 	return n
@@ -144,9 +138,11 @@ func outcome(e *classify.Event) string {
 
 // session is the calls of one session, in the order of their times.
 type session struct {
-	owner
-	start time.Time // of the session, if a call tells it; else of its first call
-	calls []call
+	classify.Session
+	id     string
+	signIn bool      // sign-ins of which no session came
+	start  time.Time // its creation, if a call tells it; else its first call
+	calls  []call
 }
 
 // keys are the access keys of a session, in the order in which they were used.
@@ -171,11 +167,6 @@ func (s *session) started() string {
 	return ""
 }
 
-// opened says whether somebody has opened it: a call tells its sign-in, its start or its key.
-func (s *session) opened() bool {
-	return slices.ContainsFunc(s.calls, func(c call) bool { return c.started != "" || c.key != "" || c.signedIn })
-}
-
 // worst is the severity of the gravest call.
 func (s *session) worst() classify.Severity {
 	for _, severity := range classify.Severities() {
@@ -186,63 +177,94 @@ func (s *session) worst() classify.Severity {
 	return classify.None
 }
 
-// signInLead is how long before its session a sign-in may be.
-const signInLead = 5 * time.Minute
-
-// sessions groups the calls, and orders groups by their first calls' times. A sign-in names no session: it belongs to
-// the first that opens in its account within five minutes, else to the other sign-ins from its address.
+// sessions groups the calls, and orders groups by their first calls' times. A call that does not name its session
+// belongs to the one of its account that takes it ([classify.OpenSession]), else to those like it.
 func (c *Calls) sessions() []*session {
 	calls := slices.Clone(c.calls)
-	slices.SortFunc(calls, func(a, b call) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.position, b.position)) })
-	known := make(map[owner]*session)
-	var list []*session
-	add := func(o owner, c call) {
-		s := known[o]
-		if s == nil {
-			s = &session{owner: o, start: c.at}
-			known[o] = s
-			list = append(list, s)
-		}
-		s.calls = append(s.calls, c)
-		if at, err := time.Parse(time.RFC3339, c.started); err == nil && at.Before(s.start) {
-			s.start = at
-		}
-	}
-	byAccount := make(map[string][]*session)
+	slices.SortFunc(calls, byTime)
+	g := grouping{known: make(map[groupKey]*session), open: make(map[string][]*classify.OpenSession)}
 	for _, c := range calls {
-		if !c.owner.signIn {
-			add(c.owner, c)
+		if !c.session.Loose() {
+			g.add(c, c.session, false)
 		}
 	}
-	for _, s := range list {
-		if s.opened() { // calls from one address alone are no session that somebody opened
-			byAccount[s.account] = append(byAccount[s.account], s)
+	for _, signIns := range []bool{false, true} { // a session may be known by its keys alone
+		g.openUp()
+		for _, c := range calls {
+			if c.session.Loose() && c.signIn == signIns {
+				g.join(c)
+			}
 		}
 	}
-	for _, sessions := range byAccount {
-		slices.SortStableFunc(sessions, func(a, b *session) int { return a.start.Compare(b.start) })
+	for _, s := range g.list {
+		slices.SortFunc(s.calls, byTime)
 	}
-	for _, c := range calls {
-		if c.owner.signIn {
-			add(opened(byAccount[c.owner.account], c), c)
-		}
-	}
-	for _, s := range list {
-		slices.SortFunc(s.calls, func(a, b call) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.position, b.position)) })
-	}
-	slices.SortFunc(list, func(a, b *session) int {
-		return cmp.Or(a.calls[0].at.Compare(b.calls[0].at), cmp.Compare(a.calls[0].position, b.calls[0].position))
-	})
-	return list
+	slices.SortFunc(g.list, func(a, b *session) int { return byTime(a.calls[0], b.calls[0]) })
+	return g.list
 }
 
-// opened is the session that a sign-in has opened, of those of its account in the order of their starts.
-func opened(sessions []*session, signIn call) owner {
-	i, _ := slices.BinarySearchFunc(sessions, signIn.at, func(s *session, at time.Time) int { return s.start.Compare(at) })
-	if signIn.at.IsZero() || i == len(sessions) || sessions[i].start.Sub(signIn.at) > signInLead {
-		return signIn.owner
+func byTime(a, b call) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.position, b.position)) }
+
+// grouping puts calls into sessions.
+type grouping struct {
+	known map[groupKey]*session
+	list  []*session
+	open  map[string][]*classify.OpenSession // by account, in the order in which they were opened
+}
+
+type groupKey struct {
+	classify.Session
+	signIn bool
+}
+
+func (g *grouping) add(c call, of classify.Session, signIn bool) {
+	s := g.known[groupKey{of, signIn}]
+	if s == nil {
+		s = &session{Session: of, id: c.of, signIn: signIn, start: c.at}
+		g.known[groupKey{of, signIn}] = s
+		g.list = append(g.list, s)
 	}
-	return sessions[i].owner
+	s.calls = append(s.calls, c)
+	if at, err := time.Parse(time.RFC3339, c.started); err == nil && at.Before(s.start) {
+		s.start = at
+	}
+}
+
+// openUp makes the sessions so far ones that take calls; calls from one address alone are none.
+func (g *grouping) openUp() {
+	clear(g.open)
+	for _, s := range g.list {
+		if s.Kind == classify.ByAddress {
+			continue
+		}
+		o := &classify.OpenSession{Session: s.Session, Opened: s.start, Addresses: make(map[string]bool)}
+		for _, c := range s.calls {
+			o.Addresses[c.address] = true
+		}
+		g.open[s.Account] = append(g.open[s.Account], o)
+	}
+	for _, sessions := range g.open {
+		slices.SortStableFunc(sessions, func(a, b *classify.OpenSession) int { return a.Opened.Compare(b.Opened) })
+	}
+}
+
+// join adds a loose call to the session that takes it: a sign-in to the first one that opens after it, any other call to
+// the one that was opened last.
+func (g *grouping) join(c call) {
+	var of *classify.OpenSession
+	for _, o := range g.open[c.session.Account] {
+		if !o.Takes(c.signIn, c.at, c.address) {
+			continue
+		}
+		if of = o; c.signIn {
+			break
+		}
+	}
+	if of == nil {
+		g.add(c, c.session, c.signIn)
+		return
+	}
+	g.add(c, of.Session, false)
 }
 
 // invokedBy lists the calls that services made by themselves, most calls first.

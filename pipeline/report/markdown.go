@@ -42,7 +42,8 @@ func (c *Calls) Markdown(w io.Writer, read coverage.Summary) error {
 }
 
 func (s *session) markdown(out io.Writer) {
-	fmt.Fprintf(out, "### Account %s: %s, %s\n\n", code(s.account), counted(len(s.calls), "call", "calls"), s.worst())
+	fmt.Fprintf(out, "### Account %s: %s, %s\n\n", code(s.Account), counted(len(s.calls), "call", "calls"), s.worst())
+	fmt.Fprintf(out, "- Id %s\n", s.id)
 	if started := s.started(); started != "" {
 		fmt.Fprintf(out, "- Session since %s\n", code(started))
 	}
@@ -55,9 +56,9 @@ func (s *session) markdown(out io.Writer) {
 	}
 	switch {
 	case s.signIn:
-		fmt.Fprintf(out, "- Sign-in from %s\n", code(s.session))
+		fmt.Fprintf(out, "- Sign-in from %s\n", code(s.Value))
 	case s.started() == "" && len(s.keys()) == 0:
-		fmt.Fprintf(out, "- No session, from %s\n", code(s.session))
+		fmt.Fprintf(out, "- No session, from %s\n", code(s.Value))
 	}
 	fmt.Fprintln(out)
 	tableRow(out, "Time", "Region", "Call", "Address", "User agent", "MFA", "Result", "Reason", "Severity", "Event", "File")

@@ -72,14 +72,14 @@ const furtherOn = "Event ids and files: --output=json or --output=markdown. What
 
 // title is the line above a session's calls.
 func (s *session) title() string {
-	parts := []string{"Account " + plain.Visible(s.account)}
+	parts := []string{"Account " + plain.Visible(s.Account), s.id}
 	switch started := s.started(); {
 	case started != "":
 		parts = append(parts, "session since "+plain.Visible(started))
 	case s.signIn:
-		parts = append(parts, "sign-in from "+orDash(plain.Visible(s.session)))
+		parts = append(parts, "sign-in from "+orDash(plain.Visible(s.Value)))
 	case len(s.keys()) == 0:
-		parts = append(parts, "no session, from "+orDash(plain.Visible(s.session)))
+		parts = append(parts, "no session, from "+orDash(plain.Visible(s.Value)))
 	}
 	if keys := s.keys(); len(keys) > 0 {
 		text := "key " + plain.Visible(keys[0])
