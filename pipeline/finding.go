@@ -15,8 +15,9 @@ type Finding struct {
 	// an update the eventID of what it updates. Where that is no string or says nothing it is a
 	// hash of the record, and where it is longer than an id can be a hash of it.
 	ID string
-	// Counted is the moment at which emit took the call up, in whole milliseconds: the value of the
-	// paging series, here and in every task that restores it from a ledger.
+	// Counted is the moment at which emit first tried to record the call, or at which it was shown
+	// without being recorded, in whole milliseconds: the value of the paging series, here and in
+	// every task that restores it from a ledger.
 	Counted        time.Time
 	ShardID        string
 	SequenceNumber string
