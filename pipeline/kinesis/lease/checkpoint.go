@@ -2,44 +2,47 @@ package lease
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"time"
-
-	"rootwatch/pipeline/retry"
+	"sync"
 )
 
-// WriteCheckpoint brings the table up to what is finished, if it has moved.
-func (h *Held) WriteCheckpoint(ctx context.Context) error {
+// checkpoint is that of a held lease: what the table has, as far as is known, and what is to come.
+type checkpoint struct {
+	// write is the table's: it succeeds if the checkpoint there is one of before, or the same
+	// already.
+	write   func(ctx context.Context, sequenceNumber, at string, before []string) error
+	writing chan struct{} // full during a write, so that an older one never follows a newer one
+
+	mu      sync.Mutex
+	written string   // the checkpoint in the table, as far as is known
+	tried   []string // those whose write failed since: each may be in the table, or come to be
+	atEnd   bool     // all of the shard is finished: SHARD_END is due
+	stalled bool     // the last write failed
+}
+
+// bring brings the table up to what is finished, and reports whether that took a write. finished is
+// asked when no other write is under way.
+func (c *checkpoint) bring(ctx context.Context, finished func() Position) (wrote bool, err error) {
 	select {
-	case h.writing <- struct{}{}:
-		defer func() { <-h.writing }()
+	case c.writing <- struct{}{}:
+		defer func() { <-c.writing }()
 	case <-ctx.Done(): // a write that hangs must not hold up the end
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
-	checkpoint, at, moved := h.due()
+	due, at, moved := c.due(finished())
 	if !moved {
-		return nil
+		return false, nil
 	}
-	err := h.table.checkpoint(ctx, h.shard.ID, h.epoch, checkpoint, at, h.before())
-	h.stalled.Store(err != nil)
-	if err != nil {
-		h.mu.Lock()
-		if !slices.Contains(h.tried, checkpoint) {
-			h.tried = append(h.tried, checkpoint)
-		}
-		h.mu.Unlock()
-		h.metrics.CheckpointFailures.Inc()
-		if errors.Is(err, errFenced) {
-			h.lose("its checkpoint was refused: another worker owns it")
-		}
-		return err
+	err = c.write(ctx, due, at, c.before())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stalled = err != nil
+	if err == nil {
+		c.written, c.tried = due, nil
+	} else if !slices.Contains(c.tried, due) {
+		c.tried = append(c.tried, due)
 	}
-	h.metrics.Checkpoints.Inc()
-	h.mu.Lock()
-	h.written, h.tried = checkpoint, nil
-	h.mu.Unlock()
-	return nil
+	return true, err
 }
 
 // maxTried bounds how many of the failed checkpoints a write allows for. One beyond them costs the
@@ -49,59 +52,48 @@ const maxTried = 50
 // before are the checkpoints that may be in the table: the last that was written, and those whose
 // write failed since. A write on any other must be refused, or one that was given up could land
 // after its successor and take it back.
-func (h *Held) before() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.tried) > maxTried {
-		h.tried = h.tried[len(h.tried)-maxTried:]
+func (c *checkpoint) before() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.tried) > maxTried {
+		c.tried = c.tried[len(c.tried)-maxTried:]
 	}
-	return append([]string{h.written}, h.tried...)
+	return append([]string{c.written}, c.tried...)
 }
 
 // due is the checkpoint that belongs into the table, with its time, and whether it may not be there
 // yet. Once the shard is at its end nothing else is due: SHARD_END may have been written without
 // our knowing it, and would refuse it.
-func (h *Held) due() (checkpoint, at string, moved bool) {
-	finished, _ := h.inFlight.state()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	checkpoint, at = finished.SequenceNumber, finished.time()
-	if h.atEnd {
-		if checkpoint == "" && h.written == "" {
+func (c *checkpoint) due(finished Position) (due, at string, moved bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	due, at = finished.SequenceNumber, finished.time()
+	if c.atEnd {
+		if due == "" && c.written == "" {
 			at = neverRead
 		}
-		checkpoint = ShardEnd
+		due = ShardEnd
 	}
-	return checkpoint, at, checkpoint != "" && checkpoint != h.written
+	return due, at, due != "" && due != c.written
 }
 
-// WriteEnd closes the shard: it waits until all of it is finished and writes SHARD_END, again and
-// again while the lease is ours, since the children wait for it.
-func (h *Held) WriteEnd() error {
-	if err := h.inFlight.wait(h.over); err != nil {
-		return err
-	}
-	h.mu.Lock()
-	h.atEnd = true
-	h.mu.Unlock()
-	err := retry.Do(h.over, time.Second, func() error {
-		err := h.WriteCheckpoint(h.over)
-		if errors.Is(err, errFenced) {
-			return retry.Stop(err)
-		}
-		return err
-	}, func(err error, _ time.Duration) {
-		h.log.Warn("the end of the shard could not be written yet", "err", err)
-	})
-	if err == nil {
-		h.log.Info("shard finished")
-	}
-	return err
+// end makes the shard's end due.
+func (c *checkpoint) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.atEnd = true
 }
 
-// Checkpointed is the checkpoint that the table holds.
-func (h *Held) Checkpointed() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.written
+// inTable is the checkpoint that the table holds, as far as is known.
+func (c *checkpoint) inTable() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.written
+}
+
+// isStalled reports whether the last write failed.
+func (c *checkpoint) isStalled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stalled
 }

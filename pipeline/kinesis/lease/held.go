@@ -6,10 +6,10 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"rootwatch/pipeline/kinesis/metrics"
+	"rootwatch/pipeline/retry"
 )
 
 // Reasons for which a held lease takes no further records, as causes of its contexts.
@@ -68,16 +68,12 @@ type Held struct {
 	fence      *time.Timer // loses the lease when renewals have failed for too long
 	fenceAfter time.Duration
 
-	inFlight inFlight
-	stalled  atomic.Bool   // the last write of the checkpoint failed: reading waits for the next that does not
-	writing  chan struct{} // full during a write of the checkpoint, so that an older one never follows a newer one
+	inFlight   inFlight
+	checkpoint checkpoint
 
-	mu      sync.Mutex
-	state   state
-	limit   *time.Timer // of a handoff; nil before one begins
-	atEnd   bool        // all of the shard is finished: SHARD_END is due
-	written string      // the checkpoint in the table, as far as is known
-	tried   []string    // those whose write failed since: each may be in the table, or come to be
+	mu    sync.Mutex
+	state state
+	limit *time.Timer // of a handoff; nil before one begins
 }
 
 // to changes the state, for a cause; nothing else does. It reports false, and changes nothing,
@@ -161,7 +157,7 @@ func (h *Held) Over() context.Context { return h.over }
 
 // Stalled reports whether the last write of the checkpoint has failed: reading waits for one that
 // does not.
-func (h *Held) Stalled() bool { return h.stalled.Load() }
+func (h *Held) Stalled() bool { return h.checkpoint.isStalled() }
 
 // StopReading ends the reading, for a cause, and lets what is in flight be finished.
 func (h *Held) StopReading(why error) { h.to(finishing, why) }
@@ -192,10 +188,12 @@ func newHeld(s *shard, l *row, start StartAt, asked time.Time, t *table, m *metr
 	h := &Held{
 		shard: s, epoch: l.epoch, table: t, metrics: m,
 		log:        log.With("shard_id", s.ID, "epoch", l.epoch),
-		writing:    make(chan struct{}, 1),
-		written:    l.checkpoint,
+		checkpoint: checkpoint{written: l.checkpoint, writing: make(chan struct{}, 1)},
 		fenceAfter: t.duration * 3 / 4,
 		beginning:  Beginning{Start: start, Checkpoint: l.checkpoint, CheckpointTime: parseTime(l.checkedAt), ReadTo: l.readUpTo(start)},
+	}
+	h.checkpoint.write = func(ctx context.Context, sequenceNumber, at string, before []string) error {
+		return t.checkpoint(ctx, s.ID, l.epoch, sequenceNumber, at, before)
 	}
 	h.over, h.endAll = context.WithCancelCause(context.Background())
 	h.reading, h.endReading = context.WithCancelCause(h.over)
@@ -233,6 +231,48 @@ func (h *Held) Add(p Position) (done func()) { return h.inFlight.add(p) }
 
 // CaughtUp notes that nothing more had arrived by then than what was handed on.
 func (h *Held) CaughtUp(at time.Time) { h.inFlight.caughtUp(at) }
+
+// Checkpointed is the checkpoint that the table holds.
+func (h *Held) Checkpointed() string { return h.checkpoint.inTable() }
+
+// WriteCheckpoint brings the table up to what is finished, if it has moved.
+func (h *Held) WriteCheckpoint(ctx context.Context) error {
+	wrote, err := h.checkpoint.bring(ctx, h.inFlight.position)
+	switch {
+	case !wrote:
+		return err
+	case err == nil:
+		h.metrics.Checkpoints.Inc()
+		return nil
+	}
+	h.metrics.CheckpointFailures.Inc()
+	if errors.Is(err, errFenced) {
+		h.lose("its checkpoint was refused: another worker owns it")
+	}
+	return err
+}
+
+// WriteEnd closes the shard: it waits until all of it is finished and writes SHARD_END, again and
+// again while the lease is ours, since the children wait for it.
+func (h *Held) WriteEnd() error {
+	if err := h.inFlight.wait(h.over); err != nil {
+		return err
+	}
+	h.checkpoint.end()
+	err := retry.Do(h.over, time.Second, func() error {
+		err := h.WriteCheckpoint(h.over)
+		if errors.Is(err, errFenced) {
+			return retry.Stop(err)
+		}
+		return err
+	}, func(err error, _ time.Duration) {
+		h.log.Warn("the end of the shard could not be written yet", "err", err)
+	})
+	if err == nil {
+		h.log.Info("shard finished")
+	}
+	return err
+}
 
 // ReleaseTimeout bounds the last two writes of a held lease, so that the stop's deadline can allow
 // for them.

@@ -73,12 +73,19 @@ func (q *inFlight) caughtUp(at time.Time) {
 	q.readTo = later(q.readTo, at)
 }
 
-// state returns the position up to which all is finished, and the time by which everything that had
-// arrived is.
-func (q *inFlight) state() (finished Position, readTo time.Time) {
+// position is that up to which all is finished.
+func (q *inFlight) position() Position {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.finished, q.readTo
+	return q.finished
+}
+
+// finishedUpTo is the time by which everything that had arrived is finished, zero if it is not
+// known.
+func (q *inFlight) finishedUpTo() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.readTo
 }
 
 // wait waits until everything handed on is finished. It fails when ctx has ended, also if nothing

@@ -27,7 +27,7 @@ func TestTheFinishedPositionIsTheLastBelowWhichAllIsAcknowledged(t *testing.T) {
 			for want < len(done) && done[want] {
 				want++
 			}
-			got, readTo := q.state()
+			got, readTo := q.position(), q.finishedUpTo()
 			if want == 0 && got != (Position{}) || want > 0 && got.SequenceNumber != at(want).SequenceNumber {
 				t.Fatalf("queue %d: finished up to %q, want %d of %d", seed, got.SequenceNumber, want, len(done))
 			}
@@ -105,15 +105,15 @@ func TestHavingCaughtUpCountsWhenWhatIsInFlightIsFinished(t *testing.T) {
 	q.caughtUp(time.Unix(5, 0))
 	done := q.add(at(6))
 	q.caughtUp(time.Unix(9, 0))
-	if _, readTo := q.state(); !readTo.Equal(time.Unix(5, 0)) {
+	if readTo := q.finishedUpTo(); !readTo.Equal(time.Unix(5, 0)) {
 		t.Errorf("read up to %s with a batch in flight", readTo)
 	}
 	done()
-	if _, readTo := q.state(); !readTo.Equal(time.Unix(9, 0)) {
+	if readTo := q.finishedUpTo(); !readTo.Equal(time.Unix(9, 0)) {
 		t.Errorf("read up to %s", readTo)
 	}
 	q.caughtUp(time.Unix(7, 0))
-	if _, readTo := q.state(); !readTo.Equal(time.Unix(9, 0)) {
+	if readTo := q.finishedUpTo(); !readTo.Equal(time.Unix(9, 0)) {
 		t.Errorf("read up to %s: it has gone back", readTo)
 	}
 }

@@ -53,9 +53,8 @@ func (c *Coordinator) renew(ctx context.Context, h *Held) bool {
 	if h.over.Err() != nil {
 		return true
 	}
-	_, readTo := h.inFlight.state()
 	asked := time.Now()
-	l, err := c.table.renew(ctx, h.shard.ID, h.epoch, readTo)
+	l, err := c.table.renew(ctx, h.shard.ID, h.epoch, h.inFlight.finishedUpTo())
 	switch {
 	case h.beingReleased(): // refused or not, it was given back meanwhile
 	case errors.Is(err, errFenced):
