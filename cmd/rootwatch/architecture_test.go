@@ -25,6 +25,9 @@ var pathNamed = regexp.MustCompile("`((?:classify|cmd|deploy|pipeline)(?:/[^` ]*
 // testNamed is a test, wherever it is named.
 var testNamed = regexp.MustCompile("`(Test[A-Z][A-Za-z]*)`")
 
+// alertNamed is an alert, wherever it is named.
+var alertNamed = regexp.MustCompile("`(Root(?:Call|watch)[A-Z][A-Za-z]*|Watchdog)`")
+
 // matches are the names in a text, each once.
 func matches(pattern *regexp.Regexp, text string) (names []string) {
 	for _, m := range pattern.FindAllStringSubmatch(text, -1) {
@@ -93,17 +96,23 @@ func TestArchitectureNamesEveryPackageAndNothingThatDoesNotExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rules, err := os.ReadFile(filepath.Join(root, "deploy", "prometheus", "rootwatch.rules.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts := matches(regexp.MustCompile(`(?m)^\s*- alert: (\S+)$`), string(rules))
 	text, there := string(page), readTree(t)
 	rows := matches(packageRow, text)
-	if len(there.packages) < 30 || len(matches(pathNamed, text)) < 50 || len(matches(testNamed, text)) == 0 {
-		t.Fatalf("%d packages, %d paths and %d tests were found: the test looks in the wrong place",
-			len(there.packages), len(matches(pathNamed, text)), len(matches(testNamed, text)))
+	if len(there.packages) < 30 || len(matches(pathNamed, text)) < 50 || len(matches(testNamed, text)) == 0 || len(matches(alertNamed, text)) == 0 {
+		t.Fatalf("%d packages, %d paths, %d tests and %d alerts were found: the test looks in the wrong place",
+			len(there.packages), len(matches(pathNamed, text)), len(matches(testNamed, text)), len(matches(alertNamed, text)))
 	}
 	for what, names := range map[string][]string{
 		"a package has no row":             lacking(there.packages, rows),
 		"a row has no package":             lacking(rows, there.packages),
 		"a file or folder does not exist":  lacking(matches(pathNamed, text), there.paths),
 		"a test of that name is not there": lacking(matches(testNamed, text), there.tests),
+		"no rule has an alert":             lacking(matches(alertNamed, text), alerts),
 	} {
 		if len(names) > 0 {
 			t.Errorf("%s: %s: %s", architecture, what, strings.Join(names, ", "))
@@ -116,15 +125,16 @@ func TestArchitectureNamesEveryPackageAndNothingThatDoesNotExist(t *testing.T) {
 
 func TestArchitecturesNamesAreFound(t *testing.T) {
 	text := "- `pipeline/scan` — finds without decoding\n" +
-		"in `classify/rules.go` and [a file](cmd/rootwatch/main.go), `TestReasons` and `rootwatch run`, `Done`, `--flag`, [AWS](https://example.com)\n" +
+		"in `classify/rules.go` and [a file](cmd/rootwatch/main.go), `TestReasons` and `rootwatch run`, `RootwatchDown`, `Done`, `--flag`, [AWS](https://example.com)\n" +
 		"- **in bold** — no row\n"
 	for name, tt := range map[string]struct {
 		pattern *regexp.Regexp
 		want    []string
 	}{
-		"rows":  {packageRow, []string{"pipeline/scan"}},
-		"paths": {pathNamed, []string{"classify/rules.go", "cmd/rootwatch/main.go", "pipeline/scan"}},
-		"tests": {testNamed, []string{"TestReasons"}},
+		"rows":   {packageRow, []string{"pipeline/scan"}},
+		"paths":  {pathNamed, []string{"classify/rules.go", "cmd/rootwatch/main.go", "pipeline/scan"}},
+		"tests":  {testNamed, []string{"TestReasons"}},
+		"alerts": {alertNamed, []string{"RootwatchDown"}},
 	} {
 		if got := matches(tt.pattern, text); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
