@@ -19,9 +19,18 @@
 // needs all of [serviceConditions]; everything else is unexplained, and the first row of [rules] that fits gives the
 // reason. What a rule does not understand counts against the service, never for it.
 //
-// # Where what stands
+// # Files
 //
-// rules.go has the table of reasons, marks.go the marks of a client, impact.go what calls do, names.go the lists of
-// services. facts.go reads a record into the few facts that rules look at; identity.go and event.go are the record;
-// explain.go and evidence.go are the words for a person.
+//	event.go     a record, as far as judging and reporting need it
+//	identity.go  who a record says made the call
+//	names.go     the lists of services, accounts and regions
+//	marks.go     what only a client's call has
+//	facts.go     a record in the few facts that rules look at
+//	rules.go     the table of reasons, and the conditions of service_invoked
+//	impact.go    what a call does, and how grave that is
+//	session.go   which session a call belongs to
+//	classify.go  a record in, a finding out
+//	finding.go   verdicts, reasons, severities, and the finding
+//	evidence.go  the fields that were weighed, with a note on each for a person
+//	explain.go   the verdict in a sentence
 package classify

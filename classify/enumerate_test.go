@@ -234,7 +234,7 @@ func (w *walkResult) breaks(promise string, f facts) {
 	}
 }
 
-// specified is the specification a second time, as one function, in the order in which it is told: the reason, and the
+// specified is the specification a second time, as one function, in the order in which reasons are tried: the reason, and the
 // grade to start from.
 func specified(f facts) (Reason, Severity) {
 	credential := f.key != noKey || f.session || f.bearer

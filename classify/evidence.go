@@ -19,7 +19,7 @@ func (c *call) evidence() []Evidence {
 			add(field, value, says)
 		}
 	}
-	_, rootARN := rootAccount(id.ARN)
+	rootARN := isRootARN(id.ARN)
 	issuer := id.SessionContext.SessionIssuer
 	add("userIdentity.type", Text{Value: id.Type}, c.saysType())
 	addIf(c.exactRoot && c.emptyARN, "userIdentity.arn", id.ARN, "names no account's root")

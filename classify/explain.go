@@ -2,8 +2,8 @@ package classify
 
 import "strings"
 
-// explain says in one sentence, for a person, what happened and why that is the verdict. Values of the record stand
-// in it only as [shown] gives them.
+// explain is one sentence for a person: what happened, and why that is the verdict. Values of the record stand in it
+// only as [shown] gives them.
 func (c *call) explain(r *rule) string {
 	sentence := r.sentence(c)
 	if r.verdict == Unexplained && c.impact.does != "" {
@@ -21,11 +21,11 @@ func (c *call) explainOther() string {
 }
 
 func (c *call) explainNoARN() string {
-	return c.what() + " was recorded as root" + c.place(" from ") + ", but the record names no account's root" + c.although()
+	return c.what() + " was recorded as root" + c.location(" from ") + ", but the record names no account's root" + c.although()
 }
 
 func (c *call) explainSignIn() string {
-	who := "somebody" + c.place(" at ")
+	who := "somebody" + c.location(" at ")
 	mfa := map[string]string{"true": ", with MFA", "false": ", without MFA"}[c.ev.MFA()]
 	what := c.what()
 	switch {
@@ -41,11 +41,11 @@ func (c *call) explainSignIn() string {
 }
 
 func (c *call) explainAssumedRoot() string {
-	return c.what() + " was called" + c.place(" from ") + " in a session of central root access, which the organisation's management account or its delegate opened" + c.withKey()
+	return c.what() + " was called" + c.location(" from ") + " in a session of central root access, which the organisation's management account or its delegate opened" + c.withKey()
 }
 
 func (c *call) explainKey() string {
-	key, from := shown(c.ev.Key()), c.place(" from ")
+	key, from := shown(c.ev.Key()), c.location(" from ")
 	if !c.longLived() {
 		return c.what() + " was called " + c.as() + from + " with the key " + key + " and without a session, as only long-lived keys are used"
 	}
@@ -72,7 +72,7 @@ func (c *call) explainConsole() string {
 	if isCloudShell(c.ev.UserAgent) {
 		return "somebody in CloudShell called " + c.what() + " " + c.as() + " with the console's session" + c.notTheirs()
 	}
-	return "the console called " + c.what() + " " + c.as() + " for somebody signed in" + c.place(" at ")
+	return "the console called " + c.what() + " " + c.as() + " for somebody signed in" + c.location(" at ")
 }
 
 func (c *call) explainCLI() string {
@@ -90,7 +90,7 @@ func (c *call) explainCLI() string {
 	if isCloudShell(c.ev.UserAgent) {
 		return "somebody in CloudShell called " + c.what() + " " + c.as() + with + c.notTheirs()
 	}
-	return "somebody" + c.place(" at ") + " called " + c.what() + " " + c.as() + with
+	return "somebody" + c.location(" at ") + " called " + c.what() + " " + c.as() + with
 }
 
 func (c *call) explainInternal() string {
@@ -101,7 +101,7 @@ func (c *call) explainUnattributed() string {
 	if c.serviceNamed() {
 		return c.caller.name + " names itself as the caller of " + c.what() + " " + c.as() + ", but " + c.brokenCondition().broken(c)
 	}
-	return c.what() + " was called " + c.as() + c.place(" from ") + ", and the record does not say by whom or with which credential"
+	return c.what() + " was called " + c.as() + c.location(" from ") + ", and the record does not say by whom or with which credential"
 }
 
 // notTheirs adds whose the address of a call from CloudShell is.
@@ -109,7 +109,7 @@ func (c *call) notTheirs() string {
 	if c.address != otherCaller {
 		return ""
 	}
-	return ": the address" + c.place(" ") + " is AWS's, not the person's"
+	return ": the address" + c.location(" ") + " is AWS's, not the person's"
 }
 
 // withKey adds the long-lived key that makes a call critical whatever it is.
@@ -156,8 +156,8 @@ func (c *call) as() string {
 	return "as root"
 }
 
-// place is where the call came from, after the given words; nothing if the record does not tell.
-func (c *call) place(words string) string {
+// location is where the call came from, after the given words; nothing if the record does not say.
+func (c *call) location(words string) string {
 	switch c.address {
 	case noCaller:
 		return ""

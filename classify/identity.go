@@ -104,26 +104,22 @@ func IsRoot(ev *Event) bool {
 		// AWS writes Root. Any other spelling is still no reason to lose a call.
 		return true
 	}
-	_, root := rootAccount(id.ARN)
+	root := isRootARN(id.ARN)
 	return root || id.SessionContext.SessionIssuer.isRoot()
 }
 
 func (s *SessionIssuer) isRoot() bool {
-	_, root := rootAccount(s.ARN)
-	return root || s.Type.name() == "root"
+	return isRootARN(s.ARN) || s.Type.name() == "root"
 }
 
-// rootAccount takes arn:<partition>:iam::<account>:root apart; the partitions are aws, aws-cn, aws-us-gov,
-// aws-eusc, aws-iso and what AWS adds.
-func rootAccount(arn Text) (account string, ok bool) {
+// isRootARN reports whether an ARN is an account's root: arn:<partition>:iam::<account>:root. The partitions are aws,
+// aws-cn, aws-us-gov, aws-eusc, aws-iso and what AWS adds.
+func isRootARN(arn Text) bool {
 	part := strings.Split(arn.name(), ":")
 	if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[3] != "" || part[5] != "root" {
-		return "", false
+		return false
 	}
-	if part[1] != "aws" && !strings.HasPrefix(part[1], "aws-") {
-		return "", false
-	}
-	return part[4], IsAccountID(part[4])
+	return (part[1] == "aws" || strings.HasPrefix(part[1], "aws-")) && IsAccountID(part[4])
 }
 
 // UnknownAccount is the account of a call whose record and envelope name none: a label must not take

@@ -69,7 +69,7 @@ var impacts = []Impact{
 	row("iam", anyDevice, High, "deletes an MFA device, which may be root's", "DeleteVirtualMFADevice"),
 	row("signin", always, Critical, "makes a bearer token with root's permissions", "CreateBearerToken"),
 
-	// The watch is switched off.
+	// Logging or detection is switched off.
 	row("cloudtrail", always, Critical, "changes or ends the recording of events by CloudTrail",
 		"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors", "DeleteEventDataStore", "StopEventDataStoreIngestion"),
 	row("guardduty", always, Critical, "ends the watch by GuardDuty, or leaves it", "DeleteDetector", "DisassociateFromAdministratorAccount",
@@ -115,7 +115,7 @@ var impacts = []Impact{
 	row("kms", always, High, "lets others use a key", "CreateGrant", "PutKeyPolicy"),
 	row("kms", always, High, "deletes a key, and with it what it encrypts", "ScheduleKeyDeletion", "DeleteImportedKeyMaterial"),
 
-	// Central root access opens what shut others out.
+	// Central root access removes a policy that locked others out.
 	row("s3", central, High, "removes the policy that shut others out of a bucket", "DeleteBucketPolicy"),
 	row("sqs", central, High, "replaces the policy that shut others out of a queue", "SetQueueAttributes"),
 }

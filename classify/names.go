@@ -63,7 +63,7 @@ type callerKind uint8
 const (
 	noCaller       callerKind = iota // absent or empty
 	otherCaller                      // an address, redacted text, anything not understood
-	internalCaller                   // AWS's own network, which service is not told
+	internalCaller                   // AWS's own network; the service is not named
 	consoleCaller                    // the console or its sign-in
 	agentCaller                      // another service that calls for whoever is signed in
 	serviceCaller                    // a service's DNS name

@@ -57,7 +57,7 @@ func sessionCall() map[string]any {
 	}))
 }
 
-// signIn is a root user's success at the console's door.
+// signIn is a root user's successful sign-in at the console.
 func signIn() map[string]any {
 	return edit(bareCall(), set("eventSource", "signin.amazonaws.com"), set("eventName", "ConsoleLogin"),
 		set("eventType", "AwsConsoleSignIn"), set("userIdentity.accessKeyId", ""), set("userAgent", "Mozilla/5.0"),

@@ -187,7 +187,7 @@ var serviceConditions = []serviceCondition{
 	{func(f facts) bool { return f.invokedBy == serviceCaller }, "a service names itself in invokedBy, and it is no agent",
 		func(*call) string { return "it calls for whoever is signed in" }},
 	{func(f facts) bool { return f.address == serviceCaller }, "sourceIPAddress names a service too",
-		func(c *call) string { return "the call did not come from a service" + c.place(": it came from ") }},
+		func(c *call) string { return "the call did not come from a service" + c.location(": it came from ") }},
 	{func(f facts) bool { return !f.credential() }, "no key, no session and no bearer token",
 		func(*call) string { return "a key, a session or a bearer token was used" }},
 	{func(f facts) bool { return f.marks == 0 }, "nothing else that only a client's call has",

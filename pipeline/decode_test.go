@@ -133,7 +133,7 @@ func TestUndecodableRecordsAreToldOf(t *testing.T) {
 	}
 	read(t, cfg, logged(broken...))
 	if n := strings.Count(out.String(), "\n"); n != maxLogged+1 {
-		t.Errorf("50 broken messages of one record are told in %d lines, want %d and a summary", n, maxLogged)
+		t.Errorf("50 broken messages of one record are logged in %d lines, want %d and a summary", n, maxLogged)
 	}
 	if !strings.Contains(out.String(), `"units":40`) {
 		t.Errorf("the summary does not say how many more: %s", out.String())
@@ -159,7 +159,7 @@ func TestManyForeignSourcesInOneRecordAreSummedUp(t *testing.T) {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
 	if n := strings.Count(out.String(), "\n"); n != maxLogged+1 || !strings.Contains(out.String(), `"events":40`) {
-		t.Errorf("50 forged events of one record are told in %d lines, want %d and a summary:\n%s", n, maxLogged, out.String())
+		t.Errorf("50 forged events of one record are logged in %d lines, want %d and a summary:\n%s", n, maxLogged, out.String())
 	}
 }
 
@@ -181,7 +181,7 @@ func TestAPanicWhileDecodingCostsOneRecord(t *testing.T) {
 	var out bytes.Buffer
 	over := false
 	cfg := Config{Logger: slog.New(panicsOnce{slog.NewJSONHandler(&out, nil), &over})}
-	// Telling of the forged event brings the fault out; the call before it is judged all the same.
+	// Logging the forged event brings the fault out; the call before it is judged all the same.
 	_, got := read(t, cfg, logged(rootEvent, wrapped(`"my.app"`, `"AWS API Call via CloudTrail"`, rootEvent), rootEvent))
 	if got["root"] != 1 || got["undecodable"] != 1 {
 		t.Errorf("results %v, want the first call and one undecodable", got)

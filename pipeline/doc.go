@@ -9,8 +9,23 @@
 //	classify  judges each of them (package classify holds the rules)
 //	emit      drops copies, hands findings to the sinks, writes them down in the ledger, counts, and says Done
 //
-// What a source must do and is told stands in source.go, what a sink is given in finding.go; the
-// line itself (slots, partial batches, channels) is line.go, and pipeline.go wires it.
+// The files:
+//
+//	source.go      what a source must do, and what it is told
+//	finding.go     what a sink is given
+//	ledger.go      what a ledger must do; one in memory
+//	pipeline.go    the configuration; New wires the stages, Run runs them
+//	line.go        work on its way: slots, partial batches, channels
+//	decode.go      the first stage
+//	filter.go      the second
+//	classify.go    the third
+//	emit.go        the fourth
+//	fair.go        its queue, in which accounts take turns
+//	limiter.go     how many calls it writes down at a time
+//	unrecorded.go  calls that page before they are recorded; how old a batch is
+//	identity.go    which records are copies of one call
+//	log.go         the log line of a root call, and its attributes
+//	metrics.go     all counters and gauges
 //
 // Three promises hold. A batch is Done only when everything in it is finished, so what a source
 // checkpoints can never be lost. Batches leave in the order in which they were submitted, although

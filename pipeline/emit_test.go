@@ -355,7 +355,7 @@ func TestRunEndsThoughASinkHangs(t *testing.T) {
 			time.Sleep(time.Minute)
 			return deadline
 		}))
-		if !errors.Is(err, errHangs) || !errors.Is(err, deadline) || time.Since(start) != time.Minute+patience {
+		if !errors.Is(err, errHangs) || !errors.Is(err, deadline) || time.Since(start) != time.Minute+stopTimeout {
 			t.Errorf("error %v after %v, want the source's and that a sink hangs", err, time.Since(start))
 		}
 		close(open)

@@ -24,8 +24,12 @@ func TestAFairQueueTakesTurns(t *testing.T) {
 		got = append(got, v)
 	}
 	want := []string{"flood 1", "other 0", "third 0", "flood 2", "other 1", "flood 3"}
-	if !slices.Equal(got, want) || q.len() != 996 {
-		t.Errorf("got %v and %d left, want %v and 996", got, q.len(), want)
+	left := 0
+	for _, ok := q.pop(); ok; _, ok = q.pop() {
+		left++
+	}
+	if !slices.Equal(got, want) || left != 996 {
+		t.Errorf("got %v and %d left, want %v and 996", got, left, want)
 	}
 }
 
@@ -49,8 +53,10 @@ func TestAFairQueueKeepsItsPromises(t *testing.T) {
 			}
 			v, ok := q.pop()
 			if !ok {
-				if q.len() != 0 {
-					t.Fatal("nothing comes out of a queue that is not empty")
+				for key, n := range pushed {
+					if popped[key] != n {
+						t.Fatalf("nothing comes out, though %d of key %d were pushed and %d popped", n, key, popped[key])
+					}
 				}
 				continue
 			}
@@ -68,8 +74,7 @@ func TestAFairQueueKeepsItsPromises(t *testing.T) {
 				waited[v[0]] = map[int]int{}
 			}
 		}
-		for q.len() > 0 {
-			v, _ := q.pop()
+		for v, ok := q.pop(); ok; v, ok = q.pop() {
 			popped[v[0]]++
 		}
 		for key, n := range pushed {

@@ -50,7 +50,7 @@ func (l *limiter) acquire(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// answered gives a turn back, and learns from how the call ended.
+// answered gives a turn back, and adjusts the bound to how the call ended.
 func (l *limiter) answered(ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

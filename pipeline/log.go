@@ -20,7 +20,7 @@ type LogSink struct {
 func NewLogSink(l *slog.Logger) *LogSink { return &LogSink{l.Handler(), make(chan struct{}, 1)} }
 
 // Take implements [Sink]. It returns when the line is written, or when ctx ends: a write to a pipe that nobody reads blocks
-// for ever and knows of no context, so each line is written by a goroutine of its own, one at a time. That of a write that
+// for ever and ignores its context, so each line is written by a goroutine of its own, one at a time. That of a write that
 // never returns stays behind, and so may the line: its batch is not done and comes again.
 func (s *LogSink) Take(ctx context.Context, f *Finding) error {
 	level := slog.LevelInfo
@@ -52,7 +52,7 @@ func (s *LogSink) Take(ctx context.Context, f *Finding) error {
 // into a log.
 const maxAttr = 1024
 
-// Attrs are the finding's attributes as in the log line, in its order: every one of them always there, a
+// Attrs are the finding's attributes as in the log line, in its order: each is always there, a
 // string, and "" where the record does not say. Where it comes from is shard_id and sequence_number, or
 // file. Values are cut at 1 KiB.
 func (f *Finding) Attrs() []slog.Attr {
@@ -87,8 +87,7 @@ func (f *Finding) Attrs() []slog.Attr {
 	return append(attrs, attr("shard_id", f.ShardID), attr("sequence_number", f.SequenceNumber))
 }
 
-// logUndecodable tells of a broken unit: where it stands, and how it begins, for whoever has to find out
-// what sent it.
+// logUndecodable logs a broken unit: where it stands and how it begins, so that its sender can be found.
 func logUndecodable(log *slog.Logger, b *Batch, r *Record, data []byte, err error) {
 	log.Warn("undecodable record", "err", err, "shard_id", b.ShardID, "sequence_number", r.SequenceNumber,
 		"file", b.File, "size", len(data), "begins", plain.Begins(data, 128))

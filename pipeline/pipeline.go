@@ -23,11 +23,11 @@ type Config struct {
 	Sinks []Sink
 	// Ledger remembers which calls were finished. Default: a [MemoryLedger] of DedupSize.
 	Ledger Ledger
-	// Copy, if set, is told of each copy that changes nothing. The pipeline counts it and shows it to nobody.
+	// Copy, if set, is called with each copy that changes nothing, which the pipeline counts and shows to no sink.
 	Copy func(*Finding)
-	// Labelled, if set, is told of each account that comes by a label value of its own, once.
+	// Labelled, if set, is called once with each account that gets a label value of its own.
 	Labelled func(accountID string)
-	// InOrder is for a ledger that answers at once: calls are told and recorded one after the other, in the order in which
+	// InOrder is for a ledger that answers at once: calls go to sinks and ledger one after the other, in the order in which
 	// they come. Otherwise accounts take turns, and many calls are recorded at a time.
 	InOrder bool
 	// Patience is how long a root call waits for the sinks and the ledger before it is shown in the series that pages
@@ -83,7 +83,7 @@ func orDefault(n *int, value int) {
 
 func (c *Config) check() error {
 	if len(c.Sinks) == 0 || slices.Contains(c.Sinks, nil) {
-		return errors.New("configure pipeline: no sink is set, root calls would be counted and never told")
+		return errors.New("configure pipeline: no sink is set, root calls would be counted and shown to nobody")
 	}
 	for _, n := range []struct {
 		name  string
@@ -180,14 +180,14 @@ var errStopped = errors.New("pipeline has stopped: the batch was not taken")
 // Run starts the stages, lets src run until it returns, and stops them; its error is src's. When ctx ends
 // the source stops reading while the stages go on, so that what is in flight can be finished: the source
 // waits for that. What is not done when src returns is cut short, its Done is never called. No goroutine is
-// left when Run returns, but of a stage that hangs in a sink or a log that minds no context: that is an error of Run's.
+// left when Run returns, except when a sink or the log hangs and ignores its context: Run's error names that.
 func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 	stagesCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer func() {
 		stop()
 		p.emit.ages.clear()
-		if !ended(&running, patience) {
+		if !ended(&running, stopTimeout) {
 			err = errors.Join(err, errHangs)
 		}
 	}()
@@ -217,14 +217,14 @@ func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 func (p *Pipeline) Oldest() time.Duration { return p.emit.ages.oldest() }
 
 // errHangs is part of Run's error when the stages do not end although nothing is left for them to do: a write to a log that
-// nobody reads may block for ever, and would take the whole program's end with it.
+// nobody reads may block for ever, and the program would never end.
 var errHangs = errors.New("a stage of the pipeline does not end: a sink or the log hangs")
 
-// patience is how long Run waits for its stages to end.
-const patience = 3 * time.Second
+// stopTimeout is how long Run waits for its stages to end.
+const stopTimeout = 3 * time.Second
 
 // ended waits for goroutines, and reports whether they ended in time.
-func ended(running *sync.WaitGroup, patience time.Duration) bool {
+func ended(running *sync.WaitGroup, timeout time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
 		running.Wait()
@@ -233,7 +233,7 @@ func ended(running *sync.WaitGroup, patience time.Duration) bool {
 	select {
 	case <-done:
 		return true
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		return false
 	}
 }

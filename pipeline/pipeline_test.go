@@ -177,7 +177,7 @@ func TestFindingsSayWhereTheyComeFrom(t *testing.T) {
 	}
 }
 
-// A batch is Done after its findings were told, written down and counted, and batches are Done in their order.
+// A batch is Done after its findings were shown, written down and counted, and batches are Done in their order.
 func TestDoneComesLast(t *testing.T) {
 	var told []string
 	ledger := &flakyLedger{}
@@ -362,7 +362,7 @@ func TestStagesWorkOnWhileTheSourceDrains(t *testing.T) {
 	})
 }
 
-// What the source gave up is not done, and only what was told of it is counted.
+// What the source gave up is not done, and only what was shown of it is counted.
 func TestABatchCutShortIsNeverDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger := &flakyLedger{}

@@ -6,9 +6,9 @@
 //	go run ./classify/benchmark -json              with the ids of the records that a rule gets wrong
 //	go run ./classify/benchmark -skip '^evasion-'  without the scenarios of these names
 //
-// The records and their labels are in scenarios, the other rules in rivals.go. The folder stands
-// alone: everything in it needs the standard library only, except rootwatch.go and its test, which
-// bring in rootwatch's own rule.
+// The records and their labels are in the folder scenarios. The benchmark stands alone: only
+// rootwatch's own rule needs more than the standard library, and without it the other rules are
+// scored all the same.
 //
 // With ROOTWATCH_CORPUS, a folder of *.jsonl files with lines {"kind","verdict","reason","record"},
 // the same rules are scored on those records too.

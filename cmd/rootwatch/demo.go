@@ -80,7 +80,7 @@ func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	serving.Go(func() { server.Serve(listener) }) //nolint:errcheck // it ends with Close
 	endpoint := "http://" + listener.Addr().String()
 	awsConfig := awstest.Config(endpoint, "us-east-1", "demo")
-	client := awskinesis.NewFromConfig(service.Direct("demo")) // what it sends is held against what is counted
+	client := awskinesis.NewFromConfig(service.Direct("demo")) // what it sends is compared with what is counted
 	if _, err := client.CreateStream(ctx, &awskinesis.CreateStreamInput{StreamName: aws.String(demoStream), ShardCount: aws.Int32(demoShards)}); err != nil {
 		return fmt.Errorf("making the demo's stream: %w", err)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // value is a flag whose errors name the flag and its variable, and say what would be right:
-// kingpin's own tell only what strconv said, and not of which flag.
+// kingpin's own errors repeat strconv's, and do not name the flag.
 type value[T any] struct {
 	flag     string
 	variable bool // it has one
@@ -188,7 +188,7 @@ func checkRegion(s string) error {
 	return nil
 }
 
-// checkAddress wants a port: without one net.Listen takes any that is free.
+// checkAddress requires a port: without one net.Listen takes any that is free.
 func checkAddress(s string) error {
 	_, port, err := net.SplitHostPort(s)
 	if err == nil && port == "" {

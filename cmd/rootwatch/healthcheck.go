@@ -67,7 +67,7 @@ func (f *webFlags) url(path string) (string, error) {
 }
 
 // askHealth accepts 200, and 401: with basic authentication on, the refusal proves that the worker
-// answers. So does its wish to see a client certificate. The server's certificate is not checked:
+// answers. So does a request for a client certificate. The server's certificate is not checked:
 // this is the worker's own host, and the certificate is for the name that Prometheus uses.
 func askHealth(ctx context.Context, url string, stdout io.Writer) error {
 	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}

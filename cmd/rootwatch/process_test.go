@@ -81,7 +81,7 @@ func freeAddress(t *testing.T) string {
 func (p *process) signal(s syscall.Signal) { p.cmd.Process.Signal(s) }
 
 // stop sends SIGTERM and returns how long the process took to end; it must end with 0. It waits until the worker listens:
-// before main has begun there is nobody to hear the signal, and the kernel ends the process.
+// before main has begun nothing handles the signal, and the kernel ends the process.
 func (p *process) stop(within time.Duration) time.Duration {
 	p.t.Helper()
 	eventually(p.t, 10*time.Second, "the worker listens", p.listens)
@@ -141,7 +141,7 @@ func (p *process) lines() []map[string]any {
 	return lines
 }
 
-// rootCalls are the event ids of the log's root calls, as often as they were told.
+// rootCalls are the event ids of the log's root calls, as often as they were logged.
 func (p *process) rootCalls() []string {
 	var ids []string
 	for _, line := range p.lines() {

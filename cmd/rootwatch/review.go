@@ -45,8 +45,8 @@ func newReviewCommand(app *kingpin.Application) command {
 
 func (f *reviewFlags) register(cmd *kingpin.CmdClause) {
 	setting(cmd, "output", "table (the default on a terminal), json (the default elsewhere; one object a line for each root call, in the order of the files) or markdown (to attach to a ticket).", &f.output, outputAuto, "one of table, json, markdown", outputFormat)
-	// What chooses calls is said on the command line alone: a stray variable would narrow the
-	// answer without a word.
+	// Calls are selected on the command line alone: a stray variable would narrow the answer
+	// unnoticed.
 	cmd.Flag("explain", "Show one root call: the fields that were weighed, what each says, and why the verdict follows.").NoEnvar().PlaceHolder("EVENT_ID").StringVar(&f.explain)
 	cmd.Flag("exit-code", "End with exit code 3 when an unexplained root call was found.").NoEnvar().BoolVar(&f.exitCode)
 	timeFlag(cmd, "since", "Only root calls from this time on: RFC 3339, or a day (UTC). Folders of a trail's layout (AWSLogs/…/yyyy/mm/dd) that end more than a day before are not read.", &f.since, dayBegins)

@@ -101,7 +101,7 @@ func (s *Source) Run(ctx context.Context, submit func(context.Context, *pipeline
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	done.Wait() // for batches that were taken; a line that stands still for ever is ended by its owner
+	done.Wait() // for batches that were taken; a pipeline that does not finish them is stopped by its owner
 	return nil
 }
 

@@ -21,7 +21,7 @@ import (
 // and the elements of its lists are the values.
 //
 // Where the text breaks, the broken piece is handed over like any other (the decoder judges what stands before the
-// break, and says what is wrong), and the cutter goes on behind it as soon as it finds its way again.
+// break, and says what is wrong), and the cutter goes on behind it, where the next value begins.
 type cutter struct {
 	in         io.Reader
 	out        pieces
@@ -36,11 +36,11 @@ type cutter struct {
 
 // pieces takes what is cut out.
 type pieces interface {
-	// notRoot is told of an event that root surely did not make.
+	// notRoot takes note of an event that root surely did not make.
 	notRoot()
 	// piece takes a value, or a broken one, for the decoder, and where it begins. The bytes are the cutter's.
 	piece(data []byte, at spot)
-	// broken is told of a break between values.
+	// broken takes note of a break between values.
 	broken(err error)
 }
 
@@ -49,7 +49,7 @@ type spot struct{ offset, line int64 }
 
 func (s spot) String() string { return fmt.Sprintf("byte %d of the text (line %d)", s.offset, s.line) }
 
-// spot is the place of a byte in the buffer. It may not go back.
+// spot is the place of a byte in the buffer. Calls must not go back.
 func (c *cutter) spot(i int) spot {
 	c.count(i)
 	return spot{c.base + int64(i), c.lines + 1}
@@ -73,9 +73,9 @@ const (
 )
 
 var (
-	errTold    = errors.New("told already")
-	errTooLong = errors.New("a value of more than 16 MiB, longer than any event")
-	errCutOff  = errors.New("truncated: the text ends in the middle of a list")
+	errReported = errors.New("reported already")
+	errTooLong  = errors.New("a value of more than 16 MiB, longer than any event")
+	errCutOff   = errors.New("truncated: the text ends in the middle of a list")
 )
 
 func (c *cutter) reset(in io.Reader, out pieces) {
@@ -94,7 +94,7 @@ func (c *cutter) more() bool {
 	if c.err != nil {
 		return false
 	}
-	behind := min(c.start, 1) // the byte before what is left says whether a line begins here
+	behind := min(c.start, 1) // the byte before what is left shows whether a line begins here
 	left := c.buf[c.start-behind : c.end]
 	c.count(c.start - behind)
 	if 2*len(left) > len(c.buf) {
@@ -149,7 +149,7 @@ func (c *cutter) text() {
 		if err == nil {
 			continue
 		}
-		if err != errTold {
+		if err != errReported {
 			c.out.broken(fmt.Errorf("%w, at %s", err, c.spot(c.start)))
 		}
 		if !c.nextLine() {
@@ -217,7 +217,7 @@ func (c *cutter) ended(data []byte, v scan.Verdict, inList bool, wrap func([]byt
 		}
 		c.out.piece(data, c.spot(c.start))
 		c.start += len(data)
-		return errTold
+		return errReported
 	}
 	return c.invalid(inList)
 }
@@ -249,7 +249,7 @@ func (c *cutter) invalid(inList bool) error {
 		}
 		c.out.piece(within, c.spot(c.start))
 		c.start += len(within)
-		return errTold
+		return errReported
 	}
 }
 
@@ -285,7 +285,7 @@ func beginning(data []byte) int {
 	}
 }
 
-// begins says whether a line begins as a document, an event or an exported line does.
+// begins reports whether a line begins as a document, an event or an exported line does.
 func begins(line []byte) bool {
 	return len(line) > 0 && (line[0] == '{' || line[0] == '[') || stamp(line) > 0
 }
@@ -317,10 +317,10 @@ func (c *cutter) array(element func() error) error {
 	}
 }
 
-// cutOff is what is wrong when the text ends too early. If the file could not be read further, that is told already.
+// cutOff is what is wrong when the text ends too early. If the file could not be read further, that is reported already.
 func (c *cutter) cutOff() error {
 	if c.err == io.EOF {
 		return errCutOff
 	}
-	return errTold
+	return errReported
 }

@@ -62,7 +62,7 @@ func (c *cutting) flush() error {
 	}
 }
 
-// isDigest says whether a piece is a digest file of CloudTrail's: it lists log files, and holds no event (AWS CloudTrail
+// isDigest reports whether a piece is a digest file of CloudTrail's: it lists log files, and holds no event (AWS CloudTrail
 // User Guide, "CloudTrail digest file structure").
 func isDigest(data []byte) bool {
 	if !bytes.Contains(data, []byte(`"digestS3Bucket"`)) {

@@ -98,7 +98,7 @@ type gzipMembers struct {
 	*gzip.Reader
 }
 
-// begin begins a member. The decoder would begin the next one by itself, and take for a broken one whatever stands there.
+// begin begins a member. The decoder would begin the next one by itself, and would take whatever stands there for a broken one.
 func (m *gzipMembers) begin() error {
 	if err := m.Reset(m.in); err != nil {
 		return err
@@ -144,7 +144,7 @@ func (m *gzipMembers) next() error {
 	}
 }
 
-// early makes of the end of a file, where a member is due, what it is: too early.
+// early turns the end of a file where a member is due into the error that it is.
 func early(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

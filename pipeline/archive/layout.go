@@ -17,8 +17,8 @@ type Selection struct {
 	Regions      []string
 }
 
-// Wants says whether a root call is asked for. A call that does not say what it would be left out for is not
-// left out: it has no readable time, no region, or no account.
+// Wants reports whether a root call is asked for. A call without a readable time, a
+// region or an account is not left out for that.
 func (s *Selection) Wants(f *pipeline.Finding) bool {
 	if at, err := time.Parse(time.RFC3339, f.Event.EventTime.Value); err == nil {
 		if !s.Since.IsZero() && at.Before(s.Since) || !s.Until.IsZero() && at.After(s.Until) {
@@ -38,8 +38,8 @@ func among(value string, asked []string) bool {
 // SERVICE_OUTAGE), and that may take longer than a day: such a call is found without a time, or with a later --until.
 const margin = 24 * time.Hour
 
-// skips says whether nothing below a folder can be asked for.
-func (s *Selection) skips(p place) bool {
+// skips reports whether nothing below a folder can be asked for.
+func (s *Selection) skips(p trailFolder) bool {
 	switch {
 	case p.account != "" && !among(p.account, s.Accounts), p.region != "" && !among(p.region, s.Regions):
 		return true
@@ -49,26 +49,26 @@ func (s *Selection) skips(p place) bool {
 	return !s.Since.IsZero() && !p.to.Add(margin).After(s.Since) || !s.Until.IsZero() && p.from.Add(-margin).After(s.Until)
 }
 
-// place is what a folder's name says of the files below it, by the layout in which a trail delivers:
+// trailFolder is what a folder's name says of the files below it, by the layout in which a trail delivers:
 //
 //	AWSLogs/[o-organisation/]account/CloudTrail/region/yyyy/mm/dd
 //
 // (AWS CloudTrail User Guide, "Finding your CloudTrail log files"), for CloudTrail-Insight and the like too. What it
 // does not say is zero.
-type place struct {
+type trailFolder struct {
 	account  string
 	region   string
 	from, to time.Time // of delivery: a year, a month or a day
 	digest   bool
 }
 
-// placeOf reads a path with "/" between its parts. The parts above CloudTrail may be missing, for a copy of a
+// trailFolderOf reads a path with "/" between its parts. The parts above CloudTrail may be missing, for a copy of a
 // trail does not always begin at AWSLogs.
-func placeOf(path string) place {
+func trailFolderOf(path string) trailFolder {
 	parts := strings.Split(path, "/")
 	for i := len(parts) - 1; i >= 0; i-- {
 		if parts[i] == "CloudTrail" || strings.HasPrefix(parts[i], "CloudTrail-") {
-			p := place{digest: parts[i] == "CloudTrail-Digest"}
+			p := trailFolder{digest: parts[i] == "CloudTrail-Digest"}
 			if i > 0 && classify.IsAccountID(parts[i-1]) {
 				p.account = parts[i-1]
 			}
@@ -76,10 +76,10 @@ func placeOf(path string) place {
 			return p
 		}
 		if parts[i] == "AWSLogs" {
-			return place{account: accountBelow(parts[i+1:])}
+			return trailFolder{account: accountBelow(parts[i+1:])}
 		}
 	}
-	return place{}
+	return trailFolder{}
 }
 
 // accountBelow is the account in the parts below AWSLogs.
@@ -94,7 +94,7 @@ func accountBelow(parts []string) string {
 }
 
 // below reads the region and the date, as far as they go.
-func (p *place) below(parts []string) {
+func (p *trailFolder) below(parts []string) {
 	if len(parts) == 0 || !classify.IsRegion(parts[0]) {
 		return
 	}
@@ -128,9 +128,9 @@ func number(parts []string, i, digits, least, most int) (int, bool) {
 	return n, err == nil && n >= least && n <= most
 }
 
-// logFileDue says whether a file in a folder of that place should be one of CloudTrail's log files, by the layout and by
+// logFileDue reports whether a file in a folder of that place should be one of CloudTrail's log files, by the layout and by
 // the name that CloudTrail gives them: whatever else it holds, it was one. Files beside them (.DS_Store) have other names.
-func logFileDue(in place, name string) bool {
+func logFileDue(in trailFolder, name string) bool {
 	if in.digest || strings.Contains(name, "_CloudTrail-Digest_") {
 		return false
 	}

@@ -23,27 +23,27 @@ func day(s string) time.Time {
 func TestFoldersOfATrail(t *testing.T) {
 	for _, c := range []struct {
 		name, path string
-		want       place
+		want       trailFolder
 	}{
-		{"a day", "/b/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/02", place{account: "111122223333", region: "us-east-1", from: day("2026-11-02"), to: day("2026-11-03")}},
-		{"a day of an organisation's trail", "/b/AWSLogs/o-abcdefghij/111122223333/CloudTrail/us-gov-west-1/2026/11/02", place{account: "111122223333", region: "us-gov-west-1", from: day("2026-11-02"), to: day("2026-11-03")}},
-		{"a day of Insights", "/b/AWSLogs/111122223333/CloudTrail-Insight/us-east-1/2026/12/31", place{account: "111122223333", region: "us-east-1", from: day("2026-12-31"), to: day("2027-01-01")}},
-		{"a month", "AWSLogs/111122223333/CloudTrail/us-east-1/2024/02", place{account: "111122223333", region: "us-east-1", from: day("2024-02-01"), to: day("2024-03-01")}},
-		{"a year", "AWSLogs/111122223333/CloudTrail/us-east-1/2024", place{account: "111122223333", region: "us-east-1", from: day("2024-01-01"), to: day("2025-01-01")}},
-		{"a region", "AWSLogs/111122223333/CloudTrail/ap-southeast-2", place{account: "111122223333", region: "ap-southeast-2"}},
-		{"an account", "AWSLogs/111122223333", place{account: "111122223333"}},
-		{"an account of an organisation", "prefix/AWSLogs/o-abcdefghij/111122223333", place{account: "111122223333"}},
-		{"an organisation", "AWSLogs/o-abcdefghij", place{}},
-		{"a copy that begins at the account's CloudTrail", "/home/ann/CloudTrail/us-east-1/2026", place{region: "us-east-1", from: day("2026-01-01"), to: day("2027-01-01")}},
-		{"digests", "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026", place{account: "111122223333", region: "us-east-1", from: day("2026-01-01"), to: day("2027-01-01"), digest: true}},
-		{"a day that no month has", "AWSLogs/111122223333/CloudTrail/us-east-1/2026/02/30", place{account: "111122223333", region: "us-east-1", from: day("2026-02-01"), to: day("2026-03-01")}},
-		{"a month that no year has", "AWSLogs/111122223333/CloudTrail/us-east-1/2026/13/01", place{account: "111122223333", region: "us-east-1", from: day("2026-01-01"), to: day("2027-01-01")}},
-		{"another service's logs", "AWSLogs/111122223333/Config/us-east-1/2026/11/2", place{account: "111122223333"}},
-		{"no trail", "/home/ann/2026/11/02", place{}},
-		{"an account that is too short", "AWSLogs/11112222333/CloudTrail/us-east-1", place{region: "us-east-1"}},
-		{"no region", "CloudTrail/logs/2026/11/02", place{}},
+		{"a day", "/b/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/02", trailFolder{account: "111122223333", region: "us-east-1", from: day("2026-11-02"), to: day("2026-11-03")}},
+		{"a day of an organisation's trail", "/b/AWSLogs/o-abcdefghij/111122223333/CloudTrail/us-gov-west-1/2026/11/02", trailFolder{account: "111122223333", region: "us-gov-west-1", from: day("2026-11-02"), to: day("2026-11-03")}},
+		{"a day of Insights", "/b/AWSLogs/111122223333/CloudTrail-Insight/us-east-1/2026/12/31", trailFolder{account: "111122223333", region: "us-east-1", from: day("2026-12-31"), to: day("2027-01-01")}},
+		{"a month", "AWSLogs/111122223333/CloudTrail/us-east-1/2024/02", trailFolder{account: "111122223333", region: "us-east-1", from: day("2024-02-01"), to: day("2024-03-01")}},
+		{"a year", "AWSLogs/111122223333/CloudTrail/us-east-1/2024", trailFolder{account: "111122223333", region: "us-east-1", from: day("2024-01-01"), to: day("2025-01-01")}},
+		{"a region", "AWSLogs/111122223333/CloudTrail/ap-southeast-2", trailFolder{account: "111122223333", region: "ap-southeast-2"}},
+		{"an account", "AWSLogs/111122223333", trailFolder{account: "111122223333"}},
+		{"an account of an organisation", "prefix/AWSLogs/o-abcdefghij/111122223333", trailFolder{account: "111122223333"}},
+		{"an organisation", "AWSLogs/o-abcdefghij", trailFolder{}},
+		{"a copy that begins at the account's CloudTrail", "/home/ann/CloudTrail/us-east-1/2026", trailFolder{region: "us-east-1", from: day("2026-01-01"), to: day("2027-01-01")}},
+		{"digests", "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026", trailFolder{account: "111122223333", region: "us-east-1", from: day("2026-01-01"), to: day("2027-01-01"), digest: true}},
+		{"a day that no month has", "AWSLogs/111122223333/CloudTrail/us-east-1/2026/02/30", trailFolder{account: "111122223333", region: "us-east-1", from: day("2026-02-01"), to: day("2026-03-01")}},
+		{"a month that no year has", "AWSLogs/111122223333/CloudTrail/us-east-1/2026/13/01", trailFolder{account: "111122223333", region: "us-east-1", from: day("2026-01-01"), to: day("2027-01-01")}},
+		{"another service's logs", "AWSLogs/111122223333/Config/us-east-1/2026/11/2", trailFolder{account: "111122223333"}},
+		{"no trail", "/home/ann/2026/11/02", trailFolder{}},
+		{"an account that is too short", "AWSLogs/11112222333/CloudTrail/us-east-1", trailFolder{region: "us-east-1"}},
+		{"no region", "CloudTrail/logs/2026/11/02", trailFolder{}},
 	} {
-		if got := placeOf(c.path); got != c.want {
+		if got := trailFolderOf(c.path); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
@@ -139,7 +139,7 @@ func FuzzPlace(f *testing.F) {
 	f.Add("CloudTrail-Digest/us-east-1/2026/02/30")
 	f.Add("AWSLogs//CloudTrail/")
 	f.Fuzz(func(t *testing.T, path string) {
-		p := placeOf(path)
+		p := trailFolderOf(path)
 		if !strings.Contains(path, p.account) || !strings.Contains(path, p.region) || p.to.Before(p.from) || p.from.IsZero() != p.to.IsZero() {
 			t.Fatalf("%+v", p)
 		}

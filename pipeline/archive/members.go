@@ -12,7 +12,7 @@ import (
 // maxOpening is how many bytes are looked at for the beginning of a list.
 const maxOpening = 128
 
-// opensList says whether a document begins with its list of events: {"Records":[ or {"Events":[ , which is "events" in an
+// opensList reports whether a document begins with its list of events: {"Records":[ or {"Events":[ , which is "events" in an
 // answer of CloudWatch Logs' FilterLogEvents.
 func opensList(data []byte) bool {
 	rest := bytes.TrimLeft(data[1:], " \t\r\n")
@@ -122,7 +122,7 @@ func (c *cutter) member(name string, p *payload) error {
 
 // payload is what the elements of a CloudWatch Logs payload need to be understood one by one.
 type payload struct {
-	owner []byte // nil if not told, or not before the list
+	owner []byte // nil if it is not named, or not before the list
 }
 
 func (p *payload) note(name string, value []byte) {
@@ -131,7 +131,7 @@ func (p *payload) note(name string, value []byte) {
 	}
 }
 
-// list says whether a member of that name is a list of events, and how its elements are handed over. Names are
+// list reports whether a member of that name is a list of events, and how its elements are handed over. Names are
 // compared as encoding/json compares them.
 func (p *payload) list(name string) (wrap func([]byte) []byte, ok bool) {
 	switch {
@@ -177,7 +177,7 @@ func messageEvent(value []byte) []byte {
 	return fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","logEvents":[%s]}`, value)
 }
 
-// answersWithMessages says whether a document is a whole answer with such lines, and begins with something else.
+// answersWithMessages reports whether a document is a whole answer with such lines, and begins with something else.
 func answersWithMessages(value []byte) bool {
 	if !holdsMessages(value) || !bytes.Contains(value, []byte(`"events"`)) {
 		return false

@@ -32,7 +32,7 @@ func newReader(s *Source) *reader { return &reader{source: s, expander: newExpan
 
 func (r *reader) close() { r.expander.close() }
 
-// read reads a file and closes its batches. It fails only when ctx ends: all else is the file's own matter.
+// read reads a file and closes its batches. It fails only when ctx ends: any other error is recorded with the file.
 func (r *reader) read(ctx context.Context, f *file) error {
 	defer close(f.batches)
 	defer r.source.files.Add(1)
@@ -57,7 +57,7 @@ func (r *reader) open(ctx context.Context, f *file, read func(text io.Reader) er
 	info, err := os.Stat(f.path)
 	switch {
 	case f.path == coverage.Stdin:
-		raw = readAhead(ctx, raw) // left to itself if ctx ends: a terminal may never answer
+		raw = readAhead(ctx, raw) // not waited for if ctx ends: a terminal may never answer
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
@@ -167,7 +167,7 @@ func (c *cutter) alien() string {
 	return alienText
 }
 
-// speaksOfEvents says whether a text that begins as something else holds events, as they are or in strings: what a command
+// speaksOfEvents reports whether a text that begins as something else holds events, as they are or in strings: what a command
 // said on standard error may stand before its answer.
 func speaksOfEvents(text []byte) bool {
 	for _, sign := range []string{`"eventSource"`, `eventSource\"`, `"eventVersion"`, `eventVersion\"`, `"CloudTrailEvent"`} {
@@ -178,7 +178,7 @@ func speaksOfEvents(text []byte) bool {
 	return false
 }
 
-// documentBegins says whether a text begins with an object, or with a list of values that may be events.
+// documentBegins reports whether a text begins with an object, or with a list of values that may be events.
 func documentBegins(text []byte) bool {
 	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
 		return false

@@ -62,7 +62,7 @@ func (c *cutter) skip() error {
 		case ended:
 			return nil
 		case broken:
-			return errTold
+			return errReported
 		case !c.more():
 			return c.cutOff()
 		}

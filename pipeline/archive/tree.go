@@ -26,7 +26,7 @@ type tree struct {
 // step is a folder to be gone through: as it is shown, and where it really stands.
 type step struct{ shown, real string }
 
-// stamped is what folders are told apart by before [os.SameFile] is asked: a trail has a hundred thousand of them.
+// stamped distinguishes folders before [os.SameFile] is asked: a trail has a hundred thousand of them.
 type stamped struct{ modified, size int64 }
 
 func (t *tree) walk(root string) error {
@@ -52,7 +52,7 @@ func located(shown, otherwise string) string {
 	if err == nil {
 		real, err = filepath.Abs(real)
 	}
-	if err != nil || placeOf(filepath.ToSlash(real)) == (place{}) {
+	if err != nil || trailFolderOf(filepath.ToSlash(real)) == (trailFolder{}) {
 		return otherwise
 	}
 	return real
@@ -70,7 +70,7 @@ func (t *tree) folder(s step) error {
 	if !t.first(info) {
 		return nil
 	}
-	p := placeOf(filepath.ToSlash(s.real))
+	p := trailFolderOf(filepath.ToSlash(s.real))
 	if p.digest || t.selection.skips(p) {
 		t.skipped(p.digest)
 		return nil
@@ -88,7 +88,7 @@ func (t *tree) folder(s step) error {
 }
 
 // entry goes on with what stands in a folder.
-func (t *tree) entry(kind fs.FileMode, in place, s step) error {
+func (t *tree) entry(kind fs.FileMode, in trailFolder, s step) error {
 	link := kind&fs.ModeSymlink != 0
 	if link {
 		info, err := os.Stat(s.shown)
@@ -111,7 +111,7 @@ func (t *tree) entry(kind fs.FileMode, in place, s step) error {
 	return nil
 }
 
-// first says whether a folder is met for the first time.
+// first reports whether a folder is met for the first time.
 func (t *tree) first(info fs.FileInfo) bool {
 	key := stamped{info.ModTime().UnixNano(), info.Size()}
 	for _, other := range t.seen[key] {

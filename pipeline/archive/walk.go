@@ -96,7 +96,7 @@ func (s *Source) Total(ctx context.Context) (files int, bytes int64, err error) 
 	return files, bytes, nil
 }
 
-// reason is what is wrong, without the path: that is told beside it.
+// reason is what is wrong, without the path: that stands beside it.
 func reason(err error) string {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {

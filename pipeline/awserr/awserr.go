@@ -22,7 +22,7 @@ import (
 
 // Healing reports whether an error of an AWS call may go away by itself: throttling, server errors,
 // a network that does not answer. An answer that refuses the request (nothing of that name, no
-// permission, bad credentials) does not; no more does a request that could not even be made (no
+// permission, bad credentials) does not; nor does a request that could not be made at all (no
 // credentials, no region, an endpoint that is no URL), or a certificate that is not trusted.
 func Healing(err error) bool {
 	var api smithy.APIError
@@ -126,7 +126,7 @@ func Denied(err error) bool { return strings.Contains(code(err), "AccessDenied")
 func KeyRefused(err error) bool { return strings.HasPrefix(code(err), "KMS") && !Throttled(err) }
 
 // WaitOut calls f until it succeeds or fails with what waiting does not heal. What it waits out is
-// logged; what it does not comes back with a word about what to set.
+// logged; any other error is returned with what to set.
 func WaitOut(ctx context.Context, log *slog.Logger, f func() error) error {
 	return retry.Do(ctx, longestPause, func() error {
 		err := f()

@@ -24,8 +24,9 @@ func (p *probe) split(name, shard string, at *big.Int) error {
 	return err
 }
 
-func (p *probe) merge(name, a, b string) error {
-	_, err := p.k.MergeShards(p.ctx, &kinesis.MergeShardsInput{StreamName: &name, ShardToMerge: &a, AdjacentShardToMerge: &b})
+// merge merges the stream's first shard and another.
+func (p *probe) merge(name, other string) error {
+	_, err := p.k.MergeShards(p.ctx, &kinesis.MergeShardsInput{StreamName: &name, ShardToMerge: aws.String(shard0), AdjacentShardToMerge: &other})
 	if err == nil {
 		p.active(name)
 	}
@@ -126,7 +127,7 @@ var reshardFacts = []fact{
 	}},
 	{"a merge makes one shard of two neighbours", func(p *probe) {
 		name := p.stream(2)
-		p.ok(p.merge(name, shard0, shard1))
+		p.ok(p.merge(name, shard1))
 		shards := p.shards(name)
 		if len(shards) != 3 || isOpen(shards[0]) || isOpen(shards[1]) {
 			p.Fatalf("shards %+v", shards)
@@ -143,7 +144,7 @@ var reshardFacts = []fact{
 	}},
 	{"the end of a merged shard names the child with both its parents", func(p *probe) {
 		name := p.stream(2)
-		p.ok(p.merge(name, shard0, shard1))
+		p.ok(p.merge(name, shard1))
 		for _, parent := range []string{shard0, shard1} {
 			_, end := p.readToEnd(name, parent)
 			if len(end.ChildShards) != 1 {
@@ -155,10 +156,10 @@ var reshardFacts = []fact{
 	}},
 	{"only neighbours are merged, only inner keys split at, only open shards either", func(p *probe) {
 		name := p.stream(3)
-		p.refused(p.merge(name, shard0, shard2), "InvalidArgumentException")
+		p.refused(p.merge(name, shard2), "InvalidArgumentException")
 		p.refused(p.split(name, shard0, new(big.Int).Lsh(big.NewInt(1), 127)), "InvalidArgumentException")
 		p.refused(p.split(name, "shardId-000000000009", half), "ResourceNotFoundException")
-		p.refused(p.merge(name, shard0, "shardId-000000000009"), "ResourceNotFoundException")
+		p.refused(p.merge(name, "shardId-000000000009"), "ResourceNotFoundException")
 	}},
 	{"a closed shard can not be split again", func(p *probe) {
 		name := p.stream(1)

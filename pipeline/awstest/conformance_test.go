@@ -92,22 +92,22 @@ func (p *probe) equal(what string, got, want any) {
 
 // eventually asks again until f is content: what takes time on AWS takes some on emulators too.
 func (p *probe) eventually(what string, f func() bool) {
-	deadline := time.After(patience / 3)
+	deadline := time.After(factTimeout / 3)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !f() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			p.Fatalf("not within %s: %s", patience/3, what)
+			p.Fatalf("not within %s: %s", factTimeout/3, what)
 		}
 	}
 }
 
-// patience is how long a fact may take: some emulators never answer some calls.
-const patience = 30 * time.Second
+// factTimeout is how long a fact may take: some emulators never answer some calls.
+const factTimeout = 30 * time.Second
 
-// within gives a fact another time than patience, from now on.
+// within gives a fact another time than factTimeout, from now on.
 func (p *probe) within(d time.Duration) {
 	ctx, cancel := context.WithTimeout(p.outer, d)
 	p.cleanup(cancel)
@@ -131,7 +131,7 @@ func (p *probe) run(f fact) []string {
 				panic(r)
 			}
 		}()
-		p.within(patience)
+		p.within(factTimeout)
 		f.test(p)
 	}()
 	return p.failures

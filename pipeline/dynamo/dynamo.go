@@ -49,10 +49,10 @@ func Int(item Item, name string) (int64, bool) {
 // CheckName reports what is wrong with a table's name.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 func CheckName(name string) error {
-	strange := strings.ContainsFunc(name, func(r rune) bool {
+	invalid := strings.ContainsFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_.-", r)
 	})
-	if strange || len(name) < 3 || len(name) > MaxName {
+	if invalid || len(name) < 3 || len(name) > MaxName {
 		return fmt.Errorf("%q cannot name a DynamoDB table: 3 to %d letters, digits, '_', '.' and '-'", name, MaxName)
 	}
 	return nil

@@ -20,8 +20,8 @@ const (
 	maxText = 1 << 10
 )
 
-// Calls is a sink that keeps root calls for a table or a document.
-type Calls struct {
+// collection is a sink that keeps root calls for a table or a document.
+type collection struct {
 	calls       []call
 	kept        int // of calls, at most
 	room        int // bytes that are left for texts
@@ -30,9 +30,9 @@ type Calls struct {
 	services    map[service]*invocations
 }
 
-// NewCalls returns an empty collection.
-func NewCalls() *Calls {
-	return &Calls{kept: maxCalls, room: maxKept, services: make(map[service]*invocations)}
+// newCollection returns an empty collection.
+func newCollection() *collection {
+	return &collection{kept: maxCalls, room: maxKept, services: make(map[service]*invocations)}
 }
 
 // call is what is shown of one unexplained call. Its texts are as they stand in the record.
@@ -62,7 +62,7 @@ type invocations struct {
 }
 
 // Take implements [pipeline.Sink].
-func (c *Calls) Take(_ context.Context, f *pipeline.Finding) error {
+func (c *collection) Take(_ context.Context, f *pipeline.Finding) error {
 	if f.Verdict == classify.ServiceInvoked {
 		c.invoked++
 		key := service{cut(f.Service), f.Reason}
@@ -86,7 +86,7 @@ func (c *Calls) Take(_ context.Context, f *pipeline.Finding) error {
 }
 
 // Unexplained is how many calls nobody has explained.
-func (c *Calls) Unexplained() int { return c.unexplained }
+func (c *collection) Unexplained() int { return c.unexplained }
 
 func newCall(f *pipeline.Finding, position int) call {
 	e := f.Event
@@ -179,7 +179,7 @@ func (s *session) worst() classify.Severity {
 
 // sessions groups the calls, and orders groups by their first calls' times. A call that does not name its session
 // belongs to the one of its account that takes it ([classify.OpenSession]), else to those like it.
-func (c *Calls) sessions() []*session {
+func (c *collection) sessions() []*session {
 	calls := slices.Clone(c.calls)
 	slices.SortFunc(calls, byTime)
 	g := grouping{known: make(map[groupKey]*session), open: make(map[string][]*classify.OpenSession)}
@@ -268,7 +268,7 @@ func (g *grouping) join(c call) {
 }
 
 // invokedBy lists the calls that services made by themselves, most calls first.
-func (c *Calls) invokedBy() (list []serviceLine) {
+func (c *collection) invokedBy() (list []serviceLine) {
 	for key, s := range c.services {
 		list = append(list, serviceLine{key, s})
 	}

@@ -13,8 +13,8 @@ import (
 	"rootwatch/pipeline/coverage"
 )
 
-// Explanation is a sink that waits for one root call, and shows what was weighed.
-type Explanation struct {
+// explainer is a sink that waits for one root call, and shows what was weighed.
+type explainer struct {
 	eventID string
 	found   []*pipeline.Finding
 	more    map[string]*alsoIn // by event id and call: where copies of what was found are
@@ -30,27 +30,27 @@ type alsoIn struct {
 // maxFound is how many calls are explained at most: ids are made by whoever sends the record.
 const maxFound = 100
 
-// NewExplanation returns a sink for the root call with an event id.
-func NewExplanation(eventID string) *Explanation {
-	return &Explanation{eventID: eventID, more: make(map[string]*alsoIn)}
+// newExplainer returns a sink for the root call with an event id.
+func newExplainer(eventID string) *explainer {
+	return &explainer{eventID: eventID, more: make(map[string]*alsoIn)}
 }
 
-// is says whether a call is the one: by its own id, or by that of the record that it corrects.
-func (x *Explanation) is(f *pipeline.Finding) bool {
+// is reports whether a call is the one: by its own id, or by that of the record that it corrects.
+func (x *explainer) is(f *pipeline.Finding) bool {
 	return x.eventID != "" && (f.Event.EventID.Value == x.eventID || f.ID == x.eventID)
 }
 
 // Take implements [pipeline.Sink].
-func (x *Explanation) Take(_ context.Context, f *pipeline.Finding) error {
+func (x *explainer) Take(_ context.Context, f *pipeline.Finding) error {
 	if x.is(f) && len(x.found) < maxFound {
 		x.found = append(x.found, f)
 	}
 	return nil
 }
 
-// copy takes a call that the pipeline has counted before. A record that was found before is only told of; a corrected one, or
-// the one that was corrected, has something to say of its own.
-func (x *Explanation) copy(f *pipeline.Finding) {
+// copy takes a call that the pipeline has counted before. A record that was found before is only
+// mentioned; a corrected one, or the one that was corrected, is shown.
+func (x *explainer) copy(f *pipeline.Finding) {
 	if !x.is(f) {
 		return
 	}
@@ -77,14 +77,14 @@ func (x *Explanation) copy(f *pipeline.Finding) {
 }
 
 // leaveOut takes note of a call outside the selection.
-func (x *Explanation) leaveOut(f *pipeline.Finding) {
+func (x *explainer) leaveOut(f *pipeline.Finding) {
 	if x.is(f) && x.left == nil {
 		x.left = f
 	}
 }
 
 // missing says why there is nothing to explain, as far as that is known.
-func (x *Explanation) missing(read coverage.Summary) string {
+func (x *explainer) missing(read coverage.Summary) string {
 	switch {
 	case x.left != nil:
 		return fmt.Sprintf("the call is outside the selection: account %s, region %s, time %s, in %s", plain.Visible(cut(x.left.AccountID)),
@@ -100,7 +100,7 @@ func (x *Explanation) missing(read coverage.Summary) string {
 }
 
 // asides are what else is to be known of a call that was found: the pipeline counts copies once.
-func (x *Explanation) asides(i int) (lines []string) {
+func (x *explainer) asides(i int) (lines []string) {
 	f := x.found[i]
 	switch original := f.Event.UpdateOf(); {
 	case original != "":
@@ -126,7 +126,7 @@ func sameCall(f, g *pipeline.Finding) bool {
 }
 
 // firstOf is the place of the first record of the same call.
-func (x *Explanation) firstOf(f *pipeline.Finding) int {
+func (x *explainer) firstOf(f *pipeline.Finding) int {
 	for i, g := range x.found {
 		if g.ID == f.ID && sameCall(f, g) {
 			return i
@@ -135,11 +135,11 @@ func (x *Explanation) firstOf(f *pipeline.Finding) int {
 	return -1
 }
 
-// Found is how many calls have the id: an update that makes another verdict of a call comes beside it.
-func (x *Explanation) Found() int { return len(x.found) }
+// Found is how many calls have the id: an update that changes a call's verdict is one more.
+func (x *explainer) Found() int { return len(x.found) }
 
 // Unexplained is how many of them nobody has explained.
-func (x *Explanation) Unexplained() (n int) {
+func (x *explainer) Unexplained() (n int) {
 	for _, f := range x.found {
 		if f.Verdict != "service_invoked" {
 			n++
@@ -149,7 +149,7 @@ func (x *Explanation) Unexplained() (n int) {
 }
 
 // Table writes the explanation for a terminal.
-func (x *Explanation) Table(w io.Writer, screen Screen) error {
+func (x *explainer) Table(w io.Writer, screen Screen) error {
 	out := bufio.NewWriter(w)
 	for i, f := range x.found {
 		if i > 0 {
@@ -227,7 +227,7 @@ func (s Screen) below(column, steps int) int {
 }
 
 // Markdown writes the explanation as a document.
-func (x *Explanation) Markdown(w io.Writer) error {
+func (x *explainer) Markdown(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	for i, f := range x.found {
 		fmt.Fprintf(out, "# Root call %s\n\n", code(f.Event.EventID.Value))
@@ -250,7 +250,7 @@ func (x *Explanation) Markdown(w io.Writer) error {
 }
 
 // JSON writes the attributes of the log line and the evidence, one object a line.
-func (x *Explanation) JSON(w io.Writer) error {
+func (x *explainer) JSON(w io.Writer) error {
 	for _, f := range x.found {
 		line := appendObject(nil, f.Attrs())
 		line = append(line[:len(line)-1], `,"evidence":`...)

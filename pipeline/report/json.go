@@ -12,16 +12,16 @@ import (
 	"rootwatch/pipeline"
 )
 
-// JSON writes one object a line for each root call, when it comes: the attributes of the log line.
-type JSON struct {
+// jsonSink writes one object a line for each root call, when it comes: the attributes of the log line.
+type jsonSink struct {
 	w *bufio.Writer
 }
 
-// NewJSON returns a sink that writes to w; [JSON.Flush] writes what it has kept back.
-func NewJSON(w io.Writer) *JSON { return &JSON{bufio.NewWriterSize(w, 64<<10)} }
+// newJSONSink returns a sink that writes to w; [jsonSink.Flush] writes what it has kept back.
+func newJSONSink(w io.Writer) *jsonSink { return &jsonSink{bufio.NewWriterSize(w, 64<<10)} }
 
 // Take implements [pipeline.Sink].
-func (j *JSON) Take(_ context.Context, f *pipeline.Finding) error {
+func (j *jsonSink) Take(_ context.Context, f *pipeline.Finding) error {
 	line := append(appendObject(nil, f.Attrs()), '\n')
 	if len(line) > j.w.Available() { // whole lines only, however the program ends
 		if err := j.Flush(); err != nil {
@@ -34,8 +34,8 @@ func (j *JSON) Take(_ context.Context, f *pipeline.Finding) error {
 	return nil
 }
 
-// Flush is for when no more calls come.
-func (j *JSON) Flush() error {
+// Flush writes what is kept back, when no more calls come.
+func (j *jsonSink) Flush() error {
 	if err := j.w.Flush(); err != nil {
 		return fmt.Errorf("write root calls: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Markdown writes the calls as a document to attach to a ticket.
-func (c *Calls) Markdown(w io.Writer, read coverage.Summary) error {
+func (c *collection) Markdown(w io.Writer, read coverage.Summary) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "# Root calls\n\n")
 	for _, line := range totals(read, c.unexplained, c.invoked) {

@@ -23,7 +23,7 @@ func width(s string) int {
 	return columns.StringWidth(s)
 }
 
-// ascii says whether a text is made of ASCII's visible characters and blanks.
+// ascii reports whether a text is made of ASCII's visible characters and blanks.
 func ascii(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {

@@ -73,7 +73,7 @@ func (p *Progress) run(ctx context.Context, w io.Writer, m Measure, after time.D
 		bar = spinner // standard input: nobody knows
 	} else {
 		_, read := m.Progress()
-		_ = bar.Set64(min(read, bytes-1)) // a bar that is once full shows nothing more
+		_ = bar.Set64(min(read, bytes-1)) // a full bar cannot be updated any more
 		bar.ChangeMax64(bytes)
 	}
 	shown.open = true
@@ -82,7 +82,7 @@ func (p *Progress) run(ctx context.Context, w io.Writer, m Measure, after time.D
 		done, read := m.Progress()
 		bar.Describe(number(done) + " of " + counted(max(files, done), "file", "files"))
 		if bytes > 0 {
-			read = min(read, bytes-1) // full is for when everything is judged, and then it goes away
+			read = min(read, bytes-1) // it is full only when everything is judged, and is taken away then
 		}
 		_ = bar.Set64(read)
 		select {

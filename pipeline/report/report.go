@@ -26,21 +26,21 @@ type Config struct {
 	Format Format
 	// Explain is the event id of the one call to be shown, "" for all calls.
 	Explain string
-	// Wants says whether a call is asked for. nil asks for all.
+	// Wants reports whether a call is asked for. nil asks for all.
 	Wants func(*pipeline.Finding) bool
 	// Out takes the report, Notes what is said beside it. Screen is for tables.
 	Out, Notes io.Writer
 	Screen     Screen
-	// Stop is called once when Out fails: there is no use in reading on.
+	// Stop is called once when Out fails, to end the reading.
 	Stop func()
 }
 
 // Report is the sink of a review.
 type Report struct {
 	cfg         Config
-	json        *JSON
-	calls       *Calls
-	explanation *Explanation
+	json        *jsonSink
+	calls       *collection
+	explanation *explainer
 	unexplained int
 	invoked     int
 	unselected  int
@@ -50,11 +50,11 @@ type Report struct {
 
 // New returns an empty report.
 func New(cfg Config) *Report {
-	return &Report{cfg: cfg, json: NewJSON(cfg.Out), calls: NewCalls(), explanation: NewExplanation(cfg.Explain)}
+	return &Report{cfg: cfg, json: newJSONSink(cfg.Out), calls: newCollection(), explanation: newExplainer(cfg.Explain)}
 }
 
-// Take implements [pipeline.Sink]. It never fails: what cannot be written now will not be written on a second try either, and
-// [Report.Show] tells.
+// Take implements [pipeline.Sink]. It never fails: what cannot be written now will not be written
+// on a second try either, and [Report.Show] returns the error.
 func (r *Report) Take(ctx context.Context, f *pipeline.Finding) error {
 	if r.cfg.Wants != nil && !r.cfg.Wants(f) {
 		r.unselected++

@@ -259,7 +259,7 @@ func TestSignInsBelongToTheSessionThatTheyOpen(t *testing.T) {
 			call("b", "2026-11-02T08:02:00Z", "2026-11-02T08:00:00Z"),
 		}, "a b"},
 	} {
-		calls := NewCalls()
+		calls := newCollection()
 		names := make(map[int]string)
 		for i, r := range c.records {
 			f := finding(t, "f", r)
@@ -305,7 +305,7 @@ func TestResultsAreTheServicesWord(t *testing.T) {
 }
 
 func TestCallsBeyondTheLimitAreCounted(t *testing.T) {
-	calls := NewCalls()
+	calls := newCollection()
 	calls.kept = 3
 	for _, f := range scene(t) {
 		if err := calls.Take(context.Background(), f); err != nil {
@@ -327,7 +327,7 @@ func TestCallsBeyondTheLimitAreCounted(t *testing.T) {
 }
 
 func TestLongTextsTakeLittleMemory(t *testing.T) {
-	calls := NewCalls()
+	calls := newCollection()
 	calls.room = 10_000
 	for range 20 {
 		f := finding(t, "f", record("e", "2026-11-02T08:00:00Z", "iam", strings.Repeat("n", 1<<14), "203.0.113.7", strings.Repeat("\u00e9", 1<<20), "", ""))

@@ -21,7 +21,7 @@ type Screen struct {
 
 // Table writes the calls for a terminal: those that nobody has explained session by session, then those that services made,
 // summed up, then the totals.
-func (c *Calls) Table(w io.Writer, screen Screen, read coverage.Summary) error {
+func (c *collection) Table(w io.Writer, screen Screen, read coverage.Summary) error {
 	out := bufio.NewWriter(w)
 	sessions := c.sessions()
 	layout := screen.layout(sessions)
@@ -135,8 +135,8 @@ func (g grid) row(cells []string) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// floors are how far columns may shrink on a screen that is too narrow, one stage after another: first the user agent gives
-// way, which is the longest and says least, then what can be told apart by its beginning.
+// floors are how far columns may shrink on a screen that is too narrow, one stage after another: first the user agent,
+// which is the longest and says least, then what can be recognised by its beginning.
 var floors = []grid{
 	{1 << 20, 1 << 20, 1 << 20, 1 << 20, 24, 1 << 20, 1 << 20, 1 << 20},
 	{20, 9, 20, 15, 12, 3, 8, 15},
@@ -154,7 +154,7 @@ var (
 	narrow     = [][]int{{0, 1, 2, 3}, {5, 6, 7, 4}}
 )
 
-// widest is how many characters a column shows at most: whoever chooses a long name must not push the others away.
+// widest is how many characters a column shows at most: a long name must not push the other columns off the screen.
 const widest = 200
 
 // indent stands before the second line of a call.

@@ -76,7 +76,7 @@ func New(cfg Config) (*Review, error) {
 	r.line, err = pipeline.New(pipeline.Config{
 		Sinks: []pipeline.Sink{r.report}, TrustedSources: cfg.TrustedSources, Ledger: ledger, Copy: r.report.Copy, InOrder: true,
 		MaxEvents: math.MaxInt, // the source bounds what it hands over by its size
-		// What is broken is told at the end.
+		// What is broken is named at the end.
 		Logger: slog.New(slog.NewTextHandler(cfg.Notes, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {

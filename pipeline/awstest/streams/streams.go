@@ -17,7 +17,7 @@ type createStreamInput struct {
 	ShardCount         *int
 	StreamModeDetails  *streamMode
 	MaxRecordSizeInKiB *int
-	// What this server does not have, and will not pretend to have.
+	// What this server does not have is refused.
 	Tags, WarmThroughputMiBps json.RawMessage
 }
 

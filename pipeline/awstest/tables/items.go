@@ -9,8 +9,8 @@ import (
 	"rootwatch/pipeline/awstest/wire"
 )
 
-// legacy is what expressions have replaced. This server does not know it, and says so: to ignore a
-// condition would be worse.
+// legacy is what expressions have replaced. This server refuses it: ignoring a condition would be
+// worse.
 type legacy struct {
 	Expected, ConditionalOperator, AttributeUpdates, AttributesToGet json.RawMessage
 	ScanFilter, IndexName                                            json.RawMessage

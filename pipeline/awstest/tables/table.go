@@ -194,7 +194,7 @@ type timeToLive struct {
 }
 
 // expiryDelay is how long an expired item stays to be read. AWS promises "within a few days" and no
-// sooner: whoever reads must look at the time himself.
+// sooner: readers must check the time themselves.
 const expiryDelay = 48 * time.Hour
 
 // maxExpiry is how old a time to live may be to be believed: AWS ignores what is over five years

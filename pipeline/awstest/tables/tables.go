@@ -20,7 +20,7 @@ type createTableInput struct {
 	BillingMode               string
 	ProvisionedThroughput     *throughput
 	DeletionProtectionEnabled bool
-	// What this server does not have, and will not pretend to have.
+	// What this server does not have is refused.
 	GlobalSecondaryIndexes, LocalSecondaryIndexes            json.RawMessage
 	StreamSpecification, SSESpecification, Tags, TableClass  json.RawMessage
 	ResourcePolicy, OnDemandThroughput, WarmThroughput       json.RawMessage
