@@ -2,7 +2,6 @@ package classify
 
 import (
 	"bytes"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -212,14 +211,8 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	b = bytes.TrimSpace(b)
 	switch {
 	case string(b) == "null":
-	case len(b) > 0 && b[0] == '"' && isPlain(b):
-		*t = Text{Value: string(b[1 : len(b)-1]), Present: true}
 	case len(b) > 0 && b[0] == '"':
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
-		}
-		*t = Text{Value: s, Present: true}
+		*t = Text{Value: unquoted(string(b)), Present: true}
 	default:
 		*t = Text{Value: compact(b), Present: true, Odd: true}
 	}
@@ -295,25 +288,33 @@ func (p *PublicAccessBlock) UnmarshalJSON(b []byte) error {
 
 // UnmarshalJSON takes any JSON value.
 func (r *ResponseElements) UnmarshalJSON(b []byte) error {
-	outcomes := make(map[string]Text) // of several members with one name the last counts
+	var outcomes map[string]Text // of several members with one name the last counts
 	for name, value := range members(b) {
-		var outcome Text
-		if value[0] == '"' {
-			if err := outcome.UnmarshalJSON(value); err != nil {
-				return err
-			}
-		}
-		switch outcome.name() {
-		case "success", "failure":
+		outcome, ok := readOutcome(value)
+		switch {
+		case ok && outcomes == nil:
+			outcomes = make(map[string]Text)
+			fallthrough
+		case ok:
 			outcomes[unquoted(string(name))] = outcome
-		default:
-			if len(outcomes) > 0 {
-				delete(outcomes, unquoted(string(name)))
-			}
+		case len(outcomes) > 0:
+			delete(outcomes, unquoted(string(name)))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(outcomes)) {
+	names := slices.AppendSeq(make([]string, 0, len(outcomes)), maps.Keys(outcomes))
+	slices.Sort(names)
+	*r = slices.Grow(*r, len(names))
+	for _, name := range names {
 		*r = append(*r, outcomes[name])
 	}
 	return nil
+}
+
+// readOutcome reads one of the words for how a sign-in ended; ok is false for any other value.
+func readOutcome(value []byte) (outcome Text, ok bool) {
+	if value[0] != '"' || outcome.UnmarshalJSON(value) != nil {
+		return Text{}, false
+	}
+	name := outcome.name()
+	return outcome, name == "success" || name == "failure"
 }

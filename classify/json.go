@@ -213,10 +213,13 @@ func space[T ~string | ~[]byte](s T, i int) int {
 	return i
 }
 
-// unquoted is the text of a valid JSON string. One without escapes is not copied.
+// unquoted is the text of a valid JSON string. One of plain ASCII is not copied.
 func unquoted(s string) string {
-	if isPlain(s) {
-		return s[1 : len(s)-1]
+	if escaped, ascii := inspect(s); !escaped && len(s) >= len(`""`) {
+		if s = s[1 : len(s)-1]; ascii {
+			return s
+		}
+		return replaced(s)
 	}
 	var text string
 	if json.Unmarshal([]byte(s), &text) != nil {
@@ -225,18 +228,35 @@ func unquoted(s string) string {
 	return text
 }
 
-// isPlain reports whether a valid JSON string stands for the bytes between its quotes, and these are
-// ASCII.
-func isPlain[T ~string | ~[]byte](s T) bool {
-	if len(s) < len(`""`) {
-		return false
-	}
+// inspect reports whether a JSON string has escapes, and if not whether all of it is ASCII.
+func inspect(s string) (escaped, ascii bool) {
+	ascii = true
 	for i := range len(s) {
-		if s[i] == '\\' || s[i] >= utf8.RuneSelf {
-			return false
+		switch c := s[i]; {
+		case c == '\\':
+			return true, ascii
+		case c >= utf8.RuneSelf:
+			ascii = false
 		}
 	}
-	return true
+	return false, ascii
+}
+
+// replaced is s with U+FFFD for each byte that is not UTF-8, as encoding/json decodes it.
+func replaced(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	size := 0
+	for _, r := range s {
+		size += utf8.RuneLen(r)
+	}
+	var text strings.Builder
+	text.Grow(size)
+	for _, r := range s {
+		text.WriteRune(r)
+	}
+	return text.String()
 }
 
 // compact is a valid JSON value without the white space between its parts.
