@@ -5,8 +5,12 @@ import (
 	"compress/gzip"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
+
+	"rootwatch/pipeline/envelope"
 )
 
 // hostileEvent is one way to make an event expensive. filled makes one of at least size bytes, and a
@@ -123,5 +127,65 @@ func BenchmarkHostile(b *testing.B) {
 			}
 			b.ReportMetric(float64(len(record))/1024, "KiB/record")
 		})
+	}
+}
+
+// What a text costs in memory is bounded by its size: copies of its fields, and no value for each of
+// its members.
+func TestHostileRecordsTakeAFewTimesTheirSize(t *testing.T) {
+	const size = 512 << 10
+	for _, e := range hostileEvents() {
+		t.Run(e.name, func(t *testing.T) {
+			text := e.filled(size)
+			cfg := &Config{Logger: slog.New(slog.DiscardHandler)}
+			cfg.setDefaults()
+			stages := []stage{newDecoder(cfg), &rootFilter{log: cfg.Logger}, &classifier{log: cfg.Logger}}
+			run := func() {
+				w := &work{Batch: &Batch{Records: []Record{{Data: []byte(text)}}}}
+				for _, s := range stages {
+					if s.process(t.Context(), w) != nil {
+						t.Fatal("not processed")
+					}
+				}
+			}
+			run() // the buffers that are kept
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			run()
+			runtime.ReadMemStats(&after)
+			times := 10
+			if e.name == "outcomes" { // which are kept, each of them
+				times = 20
+			}
+			if took := after.TotalAlloc - before.TotalAlloc; took > uint64(times*len(text)) {
+				t.Errorf("%d bytes are allocated for a text of %d", took, len(text))
+			}
+		})
+	}
+}
+
+// The source learns of a large text before it is in memory, and that it is gone before the batch is
+// done. A text that a decoder may keep is not told of.
+func TestTheSourceLearnsOfLargeTexts(t *testing.T) {
+	large := zipped(strings.Repeat(" ", 2*envelope.KeptBytes))
+	for name, tt := range map[string]struct {
+		records []string
+		want    []int
+	}{
+		"large ones":  {[]string{userEvent, large, large}, []int{2*envelope.KeptBytes + 1, 0}},
+		"a small one": {[]string{zipped(userEvent)}, []int{0}},
+	} {
+		var told []int
+		b := batch(tt.records...)
+		b.Expanded = func(bytes int) { told = append(told, bytes) }
+		b.Done = func(Outcome) {
+			if !slices.Equal(told, tt.want) {
+				t.Errorf("%s: told of %d bytes when the batch is done, want %d", name, told, tt.want)
+			}
+		}
+		r := newRig(t, Config{Sinks: []Sink{NewLogSink(slog.New(slog.DiscardHandler))}})
+		if err := r.Run(t.Context(), batches{b}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
