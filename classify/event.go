@@ -2,7 +2,6 @@ package classify
 
 import (
 	"bytes"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -198,60 +197,20 @@ type Text struct {
 // UnmarshalJSON never fails on valid JSON: what is not a string is kept as its JSON text and marked Odd.
 func (t *Text) UnmarshalJSON(b []byte) error {
 	b = bytes.TrimSpace(b)
-	if string(b) == "null" {
-		return nil
+	switch {
+	case string(b) == "null":
+	case len(b) > 0 && b[0] == '"':
+		*t = Text{Value: unquoted(string(b)), Present: true}
+	default:
+		*t = Text{Value: compact(b), Present: true, Odd: true}
 	}
-	if len(b) > 0 && b[0] == '"' {
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
-		}
-		*t = Text{Value: s, Present: true}
-		return nil
-	}
-	var buf bytes.Buffer
-	if err := json.Compact(&buf, b); err != nil {
-		return err
-	}
-	*t = Text{Value: buf.String(), Present: true, Odd: true}
 	return nil
 }
 
-// Empty is true when the field says nothing: it is absent, null, "", or an object or array whose members are
-// all empty in the same sense. A boolean or a number always says something, `false` and 0 included.
+// Empty is true when the field says nothing: it is absent, null, "", or an object or array whose
+// members are all empty in the same sense (see [EmptyValue]).
 func (t Text) Empty() bool {
-	if !t.Present || t.Value == "" {
-		return true
-	}
-	if !t.Odd {
-		return false
-	}
-	var v any
-	return json.Unmarshal([]byte(t.Value), &v) == nil && emptyValue(v)
-}
-
-func emptyValue(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return true
-	case string:
-		return v == ""
-	case []any:
-		for _, e := range v {
-			if !emptyValue(e) {
-				return false
-			}
-		}
-		return true
-	case map[string]any:
-		for _, e := range v {
-			if !emptyValue(e) {
-				return false
-			}
-		}
-		return true
-	}
-	return false
+	return !t.Present || t.Value == "" || t.Odd && EmptyValue(t.Value)
 }
 
 // isTrue reads a flag that records carry as the string "true" or as a boolean.
@@ -277,20 +236,9 @@ func (t Text) name() string {
 	}, strings.Trim(t.Value, " \t\r\n"))
 }
 
-// object decodes b into v when b is a JSON object and reports whether it was one. The fields of v are all
-// lenient themselves, so the error is one of nesting alone.
-func object(b []byte, v any) (bool, error) {
-	b = bytes.TrimSpace(b)
-	if len(b) == 0 || b[0] != '{' {
-		return false, nil
-	}
-	return true, json.Unmarshal(b, v)
-}
-
 // UnmarshalJSON takes any JSON value.
 func (a *Addendum) UnmarshalJSON(b []byte) error {
-	type plain Addendum
-	if _, err := object(b, (*plain)(a)); err != nil {
+	if err := readMembers(b, member{"reason", &a.Reason}, member{"originalEventID", &a.OriginalEventID}); err != nil {
 		return err
 	}
 	return a.Raw.UnmarshalJSON(b)
@@ -298,36 +246,63 @@ func (a *Addendum) UnmarshalJSON(b []byte) error {
 
 // UnmarshalJSON takes any JSON value.
 func (a *AdditionalEventData) UnmarshalJSON(b []byte) error {
-	type plain AdditionalEventData
-	_, err := object(b, (*plain)(a))
-	return err
+	return readMembers(b, member{"MFAUsed", &a.MFAUsed}, member{"success", &a.Success}, member{"signInSessionArn", &a.SignInSessionARN})
 }
 
 // UnmarshalJSON takes any JSON value.
 func (p *RequestParameters) UnmarshalJSON(b []byte) error {
-	type plain RequestParameters
-	_, err := object(b, (*plain)(p))
-	return err
+	return readMembers(b,
+		member{"userName", &p.UserName},
+		member{"status", &p.Status},
+		member{"serialNumber", &p.SerialNumber},
+		member{"enable", &p.Enable},
+		member{"createVolumePermission", &p.CreateVolumePermission},
+		member{"launchPermission", &p.LaunchPermission},
+		member{"operationType", &p.OperationType},
+		member{"valuesToAdd", &p.ValuesToAdd},
+		member{"PublicAccessBlockConfiguration", &p.PublicAccessBlock},
+	)
 }
 
 // UnmarshalJSON takes any JSON value.
 func (p *PublicAccessBlock) UnmarshalJSON(b []byte) error {
-	type plain PublicAccessBlock
-	_, err := object(b, (*plain)(p))
-	return err
+	return readMembers(b,
+		member{"BlockPublicAcls", &p.BlockPublicACLs},
+		member{"IgnorePublicAcls", &p.IgnorePublicACLs},
+		member{"BlockPublicPolicy", &p.BlockPublicPolicy},
+		member{"RestrictPublicBuckets", &p.RestrictPublicBuckets},
+	)
 }
 
 // UnmarshalJSON takes any JSON value.
 func (r *ResponseElements) UnmarshalJSON(b []byte) error {
-	var members map[string]Text
-	if _, err := object(b, &members); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		switch outcome := members[name]; outcome.name() {
-		case "success", "failure":
-			*r = append(*r, outcome)
+	var outcomes map[string]Text // of several members with one name the last counts
+	for name, value := range members(b) {
+		outcome, ok := readOutcome(value)
+		switch {
+		case ok && outcomes == nil:
+			outcomes = make(map[string]Text)
+			fallthrough
+		case ok:
+			outcomes[unquoted(string(name))] = outcome
+		case len(outcomes) > 0:
+			delete(outcomes, unquoted(string(name)))
 		}
 	}
+	names := slices.AppendSeq(make([]string, 0, len(outcomes)), maps.Keys(outcomes))
+	slices.Sort(names)
+	*r = slices.Grow(*r, len(names))
+	for _, name := range names {
+		*r = append(*r, outcomes[name])
+	}
 	return nil
+}
+
+// readOutcome reads one of the words for how a sign-in ended; ok is false for any other value.
+func readOutcome(value []byte) (outcome Text, ok bool) {
+	if value[0] != '"' || outcome.UnmarshalJSON(value) != nil {
+		return Text{}, false
+	}
+	name := outcome.name()
+	return outcome, name == "success" || name == "failure"
 }

@@ -51,8 +51,13 @@ type SessionAttributes struct {
 
 // UnmarshalJSON takes any JSON value: a session that is not an object is a session all the same.
 func (s *SessionContext) UnmarshalJSON(b []byte) error {
-	type plain SessionContext
-	if _, err := object(b, (*plain)(s)); err != nil {
+	err := readMembers(b,
+		member{"sessionIssuer", &s.SessionIssuer},
+		member{"attributes", &s.Attributes},
+		member{"assumedRoot", &s.AssumedRoot},
+		member{"signInSessionArn", &s.SignInSessionARN},
+	)
+	if err != nil {
 		return err
 	}
 	return s.Raw.UnmarshalJSON(b)
@@ -60,16 +65,16 @@ func (s *SessionContext) UnmarshalJSON(b []byte) error {
 
 // UnmarshalJSON takes any JSON value.
 func (s *SessionIssuer) UnmarshalJSON(b []byte) error {
-	type plain SessionIssuer
-	_, err := object(b, (*plain)(s))
-	return err
+	return readMembers(b, member{"type", &s.Type}, member{"arn", &s.ARN})
 }
 
 // UnmarshalJSON takes any JSON value.
 func (s *SessionAttributes) UnmarshalJSON(b []byte) error {
-	type plain SessionAttributes
-	_, err := object(b, (*plain)(s))
-	return err
+	return readMembers(b,
+		member{"creationDate", &s.CreationDate},
+		member{"mfaAuthenticated", &s.MFAAuthenticated},
+		member{"sessionCredentialFromConsole", &s.SessionCredentialFromConsole},
+	)
 }
 
 // neverRoot are the identity types that AWS documents for everybody but root (AWS CloudTrail User Guide,

@@ -38,6 +38,7 @@ func (d *decoder) process(ctx context.Context, w *work) error {
 	}
 	defer func() {
 		units.Release()
+		w.expanded(0)
 		d.decoders.Put(units)
 	}()
 	w.outcome.Events[ResultNotRoot] += w.NotRoot
@@ -68,6 +69,7 @@ func (d *decoder) record(ctx context.Context, w *work, index int, units *envelop
 			if w.slot.await(ctx) != nil {
 				return
 			}
+			w.expanded(u.Size)
 		case envelope.Event:
 			if ctx.Err() != nil {
 				return

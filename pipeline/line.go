@@ -70,6 +70,13 @@ func (w *work) bytes() (n int) {
 	return n
 }
 
+// expanded tells the source how many bytes of large texts are held for the batch.
+func (w *work) expanded(bytes int) {
+	if w.Expanded != nil {
+		w.Expanded(bytes)
+	}
+}
+
 // broken takes note of why something in a record is undecodable.
 func (w *work) broken(record int, err error) {
 	w.outcome.Broken = append(w.outcome.Broken, Broken{record, err})

@@ -39,6 +39,11 @@ type Batch struct {
 	// that it will be read again by somebody else: emit then leaves what is in it, and calls Done
 	// at once with an empty Outcome, which the source must not take for finished.
 	Abandoned func() bool
+	// Expanded, if set, is told how many bytes the pipeline holds of texts that are much larger
+	// than the batch's records, because these were compressed: before it takes them, and 0 when it
+	// has given them back, which is before Done. A source whose memory is bounded reads less
+	// meanwhile. It must not wait: the memory that others hold may depend on this batch's end.
+	Expanded func(bytes int)
 }
 
 // Record is one record of the source as it was received.

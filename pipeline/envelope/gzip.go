@@ -21,23 +21,21 @@ type expander struct {
 }
 
 // expand fills text with what a record expands to, or with as much of it as there is before an
-// error and the limit. Before the text takes more than KeptBytes it yields LargeText.
+// error and the limit. Whenever the text is to take more than KeptBytes it yields LargeText.
 func (x *expander) expand(data []byte, limit int, yield func(Unit) bool) error {
 	x.text = x.text[:0]
 	x.in.Reset(data)
 	if err := x.zip.Reset(&x.in); err != nil {
 		return fmt.Errorf("invalid gzip: %w", err)
 	}
-	size, large := promised(data, limit), false
+	size := promised(data, limit)
 	for {
 		if len(x.text) == cap(x.text) {
 			// What the trailer promises goes at once, or the buffer and the next larger one were
 			// held together.
 			size = max(size, min(2*len(x.text), limit+1), minText)
-			if size > KeptBytes && !large {
-				if large = true; !yield(Unit{Kind: LargeText}) {
-					return errLeft
-				}
+			if size > KeptBytes && !yield(Unit{Kind: LargeText, Size: size + len(x.text)}) {
+				return errLeft
 			}
 			x.text = append(make([]byte, 0, size), x.text...)
 		}

@@ -317,6 +317,5 @@ func saysNothing(value []byte) bool {
 			return false // a number or a boolean
 		}
 	}
-	var t classify.Text
-	return t.UnmarshalJSON(value) == nil && t.Empty()
+	return classify.EmptyValue(value)
 }

@@ -27,8 +27,8 @@ const (
 	// verdict: Text and Err.
 	Undecodable
 	// LargeText is no part of the record: to go on, the decoder needs a text of more than
-	// [KeptBytes] in memory. A consumer with several decoders waits here, so that one of them holds
-	// such a text at a time.
+	// [KeptBytes] in memory, or a larger one than it has said before: Size. A consumer with several
+	// decoders waits here, so that one of them holds such a text at a time.
 	LargeText
 	kinds
 )
@@ -49,6 +49,7 @@ type Unit struct {
 	Account            string
 	Err                error
 	Source, DetailType string
+	Size               int // of LargeText, bytes that are held at the most until the next unit
 	Region             string
 	Time               time.Time
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"rootwatch/classify/plain"
@@ -20,7 +21,8 @@ import (
 type walker struct {
 	data       []byte
 	pos        int
-	exhaustive bool // do without the scanner
+	exhaustive bool   // do without the scanner
+	name       []byte // of the last member, if it was spelled with escapes
 }
 
 var errTruncated = errors.New("the JSON text ends in the middle of a value")
@@ -72,8 +74,14 @@ func (w *walker) value() ([]byte, error) {
 		case scan.Unsure, scan.NotRoot:
 			w.pos += n
 			return rest[:n], nil
-		case scan.Incomplete: // without a copy of what may be a large part of a truncated payload
+		case scan.Incomplete:
 			return nil, errTruncated
+		case scan.Invalid:
+			// Without a copy of what may be a large part of the record: the text is checked before
+			// anything is decoded, and the first fault is in this value.
+			if err := json.Unmarshal(rest, new(json.RawMessage)); err != nil {
+				return nil, fmt.Errorf("invalid JSON in the value at byte %d: %w", w.pos, err)
+			}
 		}
 	}
 	d := json.NewDecoder(bytes.NewReader(rest))
@@ -90,8 +98,8 @@ func (w *walker) value() ([]byte, error) {
 	}
 }
 
-// member steps to the value of an object's next member and gives its name; more is false behind the
-// last one. started reports whether it was called for this object before: the first call steps into
+// member steps to the value of an object's next member and gives its name, which is valid until the
+// next call; more is false behind the last one. started reports whether it was called for this object before: the first call steps into
 // it.
 func (w *walker) member(started bool) (name []byte, more bool, err error) {
 	if more, err = w.next(started, '{', '}'); err != nil || !more {
@@ -104,11 +112,8 @@ func (w *walker) member(started bool) (name []byte, more bool, err error) {
 		return nil, false, err
 	}
 	if bytes.IndexByte(name, '\\') >= 0 {
-		plain, err := text(name)
-		if err != nil {
-			return nil, false, err
-		}
-		name = []byte(plain)
+		w.name, _ = appendText(w.name[:0], name)
+		name = w.name
 	} else {
 		name = name[1 : len(name)-1]
 	}
@@ -146,9 +151,9 @@ func text(value []byte) (string, error) {
 	return *s, nil
 }
 
-// appendText appends the value of a valid JSON string to buf; ok is false for any other value. Most
-// strings that hold an event are ASCII with a backslash before each quote: these take the short
-// way.
+// appendText appends the value of a valid JSON string to buf, as encoding/json decodes it; ok is
+// false for any other value. Most strings that hold an event are ASCII with a backslash before each
+// quote.
 func appendText(buf, value []byte) (_ []byte, ok bool) {
 	if !isString(value) {
 		return buf, false
@@ -159,23 +164,55 @@ func appendText(buf, value []byte) (_ []byte, ok bool) {
 		if i < 0 {
 			break
 		}
-		c := simpleEscapes[rest[i+1]]
-		if c == 0 {
-			return appendDecoded(buf[:start], value)
+		buf = append(buf, rest[:i]...)
+		if rest = rest[i+1:]; rest[0] != 'u' {
+			buf, rest = append(buf, simpleEscapes[rest[0]]), rest[1:]
+			continue
 		}
-		buf, rest = append(append(buf, rest[:i]...), c), rest[i+2:]
+		var r rune
+		r, rest = codeUnits(rest[1:])
+		buf = utf8.AppendRune(buf, r)
 	}
 	buf = append(buf, rest...)
-	if !utf8.Valid(buf[start:]) {
-		return appendDecoded(buf[:start], value)
+	if utf8.Valid(buf[start:]) {
+		return buf, true
 	}
-	return buf, true
+	return appendDecoded(buf[:start], value)
 }
 
 // simpleEscapes are the bytes that two-letter escapes stand for.
 var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// appendDecoded does as appendText, by encoding/json.
+// codeUnits reads four hexadecimal digits, and a second escape if the two are a surrogate pair. Half
+// a pair stands for U+FFFD, and what follows it for itself.
+func codeUnits(digits []byte) (r rune, rest []byte) {
+	r, rest = hexadecimal(digits), digits[4:]
+	if !utf16.IsSurrogate(r) {
+		return r, rest
+	}
+	if len(rest) >= len(`\u0000`) && rest[0] == '\\' && rest[1] == 'u' {
+		if pair := utf16.DecodeRune(r, hexadecimal(rest[2:])); pair != utf8.RuneError {
+			return pair, rest[len(`\u0000`):]
+		}
+	}
+	return utf8.RuneError, rest
+}
+
+// hexadecimal is the value of four valid digits.
+func hexadecimal(digits []byte) (r rune) {
+	for _, c := range digits[:4] {
+		switch {
+		case c <= '9':
+			c -= '0'
+		default:
+			c = c | 0x20 - 'a' + 10
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
+}
+
+// appendDecoded does as appendText, by encoding/json: bytes that are not UTF-8 are replaced.
 func appendDecoded(buf, value []byte) ([]byte, bool) {
 	s, err := text(value)
 	return append(buf, s...), err == nil

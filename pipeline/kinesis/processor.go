@@ -37,6 +37,11 @@ func (submit processor) process(r *fetch.Reader, records []awstypes.Record) {
 	// The whole answer ends at its last record, also where an aggregate there had nothing in it.
 	done := h.Add(last)
 	batch.Abandoned = func() bool { return h.Over().Err() != nil }
+	expanded := 0
+	batch.Expanded = func(bytes int) {
+		memory.Add(int64(bytes - expanded))
+		expanded = bytes
+	}
 	batch.Done = func(pipeline.Outcome) {
 		free()
 		if !batch.Abandoned() { // what the pipeline has left, or has finished too late, its next owner reads again

@@ -50,3 +50,28 @@ func TestABatchThatThePipelineLeavesIsNotCheckpointed(t *testing.T) {
 		r.end() //nolint:errcheck // it is stuck, and says so
 	})
 }
+
+// What a batch's records expand to counts as memory of fetches, until it is gone or the batch is
+// done.
+func TestExpandedTextsCountAsFetchMemory(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCloud(t, 1, awstest.Options{})
+		h := hold{on: true}
+		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
+		c.Put(1)
+		until(t, time.Minute, "it is read", func() bool { return len(r.records()) == 1 })
+		reserved := func() float64 { return r.metric("rootwatch_fetch_memory_bytes", "") }
+		b, before := h.taken[0], reserved()
+		for _, bytes := range []int{10 << 20, 30 << 20, 0, 20 << 20} {
+			b.Expanded(bytes)
+			if got := reserved() - before; got != float64(bytes) {
+				t.Errorf("%v bytes more are reserved, want %d", got, bytes)
+			}
+		}
+		b.Done(outcome{})
+		if got := reserved(); got >= before {
+			t.Errorf("%v bytes are reserved after the batch, %v were before", got, before)
+		}
+		r.endWell()
+	})
+}

@@ -34,6 +34,9 @@ func (s *Reservation) Resize(to int64) {
 	}
 }
 
+// Add changes a reservation by n bytes, as Resize does.
+func (s *Reservation) Add(n int64) { s.Resize(s.bytes + n) }
+
 type waiter struct {
 	bytes   int64
 	granted chan struct{}
