@@ -99,7 +99,7 @@ func (f *webFlags) handler(gatherer prometheus.Gatherer, ready func() error) (ht
 		Profiling:   "false",
 		Links: []web.LandingLinks{
 			{Address: "/metrics", Text: "Metrics"},
-			{Address: "/-/ready", Text: "Ready", Description: "leases held, or none to take, and each shard answered of late"},
+			{Address: "/-/ready", Text: "Ready", Description: "leases held, or none to take, each shard answered of late, and nothing is stuck"},
 			{Address: "/-/healthy", Text: "Healthy", Description: "the process answers"},
 		},
 	})
