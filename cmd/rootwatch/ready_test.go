@@ -2,8 +2,12 @@ package main
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"rootwatch/pipeline/awstest"
 	"rootwatch/pipeline/cloudtrailtest"
@@ -39,4 +43,39 @@ func TestAWorkerIsNotReadyWhileACallCannotBeWrittenDown(t *testing.T) {
 		return p.metric("rootwatch_root_calls_total") == 1 && p.metric("rootwatch_unrecorded_root_calls") == 0
 	})
 	p.stop(10 * time.Second)
+}
+
+// Whoever closes a terminal or means to have something read anew must not end a worker that holds leases.
+func TestAHangupEndsNothing(t *testing.T) {
+	t.Parallel()
+	server, client := testStream(t, 1)
+	p := startWorker(t, endpointsOf(server), "one", "--kinesis.stream=trail", "--kinesis.start=trim-horizon")
+	eventually(t, 30*time.Second, "the worker has the shard", func() bool { return p.metric("rootwatch_leases_held") == 1 })
+	for range 3 {
+		p.signal(syscall.SIGHUP)
+	}
+	eventually(t, 10*time.Second, "the signal is logged", func() bool {
+		log, err := readLog(p)
+		return err == nil && strings.Contains(log, "SIGHUP changes nothing")
+	})
+	putAll(t, client, aRootCall())
+	eventually(t, 30*time.Second, "a call is counted after it", func() bool { return p.metric("rootwatch_root_calls_total") == 1 })
+	if n := p.metric("rootwatch_lease_changes_total"); n != 1 {
+		t.Errorf("%v changes of leases, want the one at the start", n)
+	}
+	p.stop(10 * time.Second)
+
+	table := dynamodb.NewFromConfig(server.AWSConfig("test"))
+	out, err := table.Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String("rootwatch")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range out.Items {
+		if owner := item["AssignedTo"]; owner != nil {
+			t.Errorf("a lease was not released: %v", item)
+		}
+	}
+	if len(out.Items) < 2 {
+		t.Errorf("the table has %d items, want the lease and the first start", len(out.Items))
+	}
 }
