@@ -23,6 +23,7 @@
 //	fair.go        its queue, in which accounts take turns
 //	limiter.go     how many calls it writes down at a time
 //	unrecorded.go  calls that page before they are recorded; how old a batch is
+//	stuck.go       which sink, or the ledger, a batch waits for
 //	identity.go    which records are copies of one call
 //	log.go         the log line of a root call, and its attributes
 //	metrics.go     all counters and gauges

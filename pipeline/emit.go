@@ -34,6 +34,7 @@ type emitter struct {
 	inOrder bool          // one call after the other, in the order in which they came
 	patient time.Duration // how long a call waits for sinks and ledger before it pages without them
 	ages    *ages
+	waits   *waits
 }
 
 // What emit holds at the most of what has not come to its end: beyond that the pipeline is full.
@@ -219,7 +220,7 @@ func (e *emission) tellAll(ctx context.Context) {
 // tell fails only when ctx ends.
 func (e *emission) tell(ctx context.Context, f *Finding) error {
 	for _, sink := range e.sinks {
-		err := e.insist(ctx, f, "a sink did not take a root call", func() error {
+		err := e.insist(ctx, f, sinks, func() error {
 			err := recovered(func() error { return sink.Take(ctx, f) })
 			if err != nil && ctx.Err() == nil {
 				e.metrics.sinkFailures.Inc()
@@ -252,7 +253,7 @@ func (e *emission) recordAll(ctx context.Context, running *sync.WaitGroup) {
 func (e *emission) record(ctx context.Context, j *judged) {
 	f, turn := j.f, !e.inOrder
 	var outcome Recorded
-	err := e.insist(ctx, f, "the ledger did not take a root call", func() (err error) {
+	err := e.insist(ctx, f, theLedger, func() (err error) {
 		if !turn {
 			if err := e.limiter.acquire(ctx); err != nil {
 				return err
@@ -347,9 +348,12 @@ func (e *emission) settle(shard string) {
 }
 
 // insist repeats try, with growing pauses, until it succeeds or ctx ends: a root call is not given up.
-func (s *emitter) insist(ctx context.Context, f *Finding, failed string, try func() error) error {
+func (s *emitter) insist(ctx context.Context, f *Finding, by taker, try func() error) error {
+	failed, end := s.waits.begin(by)
+	defer end()
 	return retry.Do(ctx, longestPause, try, func(err error, pause time.Duration) {
-		s.log.Error(failed+": trying again", "err", err, "in", pause.Round(time.Millisecond),
+		failed(err) // before the log, which may be what hangs
+		s.log.Error(string(by)+" did not take a root call: trying again", "err", err, "in", pause.Round(time.Millisecond),
 			"id", f.ID, "shard_id", f.ShardID, "sequence_number", f.SequenceNumber, "file", f.File)
 	})
 }

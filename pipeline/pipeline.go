@@ -149,7 +149,7 @@ func New(cfg Config) (*Pipeline, error) {
 		classify: &classifier{log: cfg.Logger},
 		emit: &emitter{
 			sinks: cfg.Sinks, ledger: ledger, metrics: m, log: cfg.Logger, now: cfg.Now, onCopy: cfg.Copy,
-			inOrder: cfg.InOrder, patient: cfg.Patience, ages: ages,
+			inOrder: cfg.InOrder, patient: cfg.Patience, ages: ages, waits: newWaits(),
 		},
 		workers: cfg.DecodeWorkers,
 	}, nil

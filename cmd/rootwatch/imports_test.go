@@ -83,6 +83,7 @@ var testsMayImport = []row{
 var fromOutside = []row{
 	{"github.com/alecthomas/", "cmd/rootwatch"},
 	{"github.com/oklog/run", "cmd/rootwatch"},
+	{"golang.org/x/net/", "cmd/rootwatch"},
 	{"github.com/vmware/vmware-go-kcl-v2/", "pipeline/kinesis pipeline/kinesis/kcl"},
 	{"github.com/sirupsen/logrus", "pipeline/kinesis pipeline/kinesis/kcl"},
 	{"github.com/aws/", "cmd/rootwatch pipeline/awserr pipeline/awstest pipeline/dynamo pipeline/ledger pipeline/kinesis pipeline/kinesis/fetch pipeline/kinesis/kcl " +

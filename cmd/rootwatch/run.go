@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -94,10 +97,32 @@ func (f *runFlags) run(ctx context.Context, _, stderr io.Writer) error {
 	if awsConfig.Region == "" {
 		return usageError{fmt.Errorf("no AWS region is set: set AWS_REGION, or name the stream by its ARN")}
 	}
+	defer heedHangups(log)()
 	if f.ledgerTable == "" {
 		log.Warn("no ledger: a root call that is counted but never scraped pages nobody, and copies are recognised by one task only", "set", "--ledger.table")
 	}
 	return f.advise(f.watch(ctx, awsConfig, log, newRegistry(), []pipeline.Sink{pipeline.NewLogSink(log)}))
+}
+
+// heedHangups takes SIGHUP, until stop is called: by itself it would end the process at once, with leases that nobody
+// releases. There is nothing that it could read anew.
+func heedHangups(log *slog.Logger) (stop func()) {
+	hangups, over := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-hangups:
+				log.Info("SIGHUP changes nothing: flags and environment are read at the start; end the worker with SIGTERM")
+			case <-over:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(over)
+	}
 }
 
 // nameLedger is the ledger's table unless a flag or a variable, which may be empty, says otherwise.

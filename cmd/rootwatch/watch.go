@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -33,7 +34,7 @@ func (f *runFlags) watch(ctx context.Context, awsConfig aws.Config, log *slog.Lo
 	if err != nil {
 		return err
 	}
-	server, err := f.web.listen(registry, w.source.Ready, log)
+	server, err := f.web.listen(registry, w.ready, log)
 	if err != nil {
 		return err
 	}
@@ -117,6 +118,15 @@ const (
 	rememberedCalls = 100_000 // root calls recognised as copies without asking the ledger
 	refreshLedger   = time.Minute
 )
+
+// lateBatch is the age of a batch from which on the worker is not ready. A batch is done within seconds, at a start on a
+// backlog too.
+const lateBatch = 10 * time.Second
+
+// ready is an error while root calls may go unseen, or cannot be told or written down.
+func (w *worker) ready() error {
+	return cmp.Or(w.source.Ready(), w.stages.Stuck(lateBatch))
+}
 
 // prepare makes the stream and the ledger ready, and shows what the ledger knows before the first
 // record is read.

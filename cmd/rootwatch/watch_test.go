@@ -25,7 +25,7 @@ func TestAWebServerThatFailsStopsTheWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web, err := f.web.listen(registry, w.source.Ready, log)
+	web, err := f.web.listen(registry, w.ready, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,19 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/net/netutil"
+)
+
+// The web server's limits: whoever reaches its port must not be able to take the worker's memory.
+const (
+	readTimeout    = 10 * time.Second // of a request, and of a TLS handshake
+	writeTimeout   = 15 * time.Second // of an answer; Prometheus gives a scrape up after 10 s
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+	maxConnections = 256 // on each address; what is beyond waits until one ends
+	maxStreams     = 4   // of HTTP/2, on each connection
 )
 
 // webFlags are the flags of the HTTP side, named as every exporter names them.
@@ -54,21 +64,24 @@ func (f *webFlags) listen(gatherer prometheus.Gatherer, ready func() error, log 
 	if err != nil {
 		return nil, err
 	}
-	s := &webServer{flags: f, log: log, http: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}}
+	s := &webServer{flags: f, log: log, http: &http.Server{
+		Handler: handler, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams}, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}}
 	for _, address := range f.addresses {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			s.close()
 			return nil, usageError{fmt.Errorf("%s %s: %w", settingName("web.listen-address"), address, err)}
 		}
-		s.listeners = append(s.listeners, l)
+		s.listeners = append(s.listeners, netutil.LimitListener(l, maxConnections))
 	}
 	return s, nil
 }
 
 func (f *webFlags) handler(gatherer prometheus.Gatherer, ready func() error) (http.Handler, error) {
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.Handle("/metrics", newScrapes(gatherer))
 	mux.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "rootwatch is alive.\n") //nolint:errcheck // the asker has gone
 	})
@@ -86,7 +99,7 @@ func (f *webFlags) handler(gatherer prometheus.Gatherer, ready func() error) (ht
 		Profiling:   "false",
 		Links: []web.LandingLinks{
 			{Address: "/metrics", Text: "Metrics"},
-			{Address: "/-/ready", Text: "Ready", Description: "leases held, or none to take, and each shard answered of late"},
+			{Address: "/-/ready", Text: "Ready", Description: "leases held, or none to take, each shard answered of late, and nothing is stuck"},
 			{Address: "/-/healthy", Text: "Healthy", Description: "the process answers"},
 		},
 	})

@@ -51,6 +51,7 @@ var scenarios = []scenario{
 	{"a region that falls silent pages, one that beats does not", silentRegion},
 	{"a forged event is the team's business", forgedEvent},
 	{"an undecodable record is the team's business", undecodableRecord},
+	{"a call that ledger or log do not take pages once", unrecordedPages},
 	{"a live worker's metrics are what the rules expect", liveMetrics},
 	{"stopped workers are noticed", stoppedWorkers},
 }

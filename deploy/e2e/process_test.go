@@ -33,15 +33,23 @@ type process struct {
 // it; t is the one that fails if it cannot be started.
 func (w *world) start(t *testing.T, name string, env []string, program string, args ...string) *process {
 	t.Helper()
-	p := &process{name: name, log: filepath.Join(w.folder, name+".log"), ended: make(chan struct{})}
-	log, err := os.Create(p.log)
+	log, err := os.Create(w.logOf(name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
+	return w.startInto(t, log, name, env, program, args...)
+}
+
+func (w *world) logOf(name string) string { return filepath.Join(w.folder, name+".log") }
+
+// startInto is start with another output than the log's file, which whoever reads the output writes.
+func (w *world) startInto(t *testing.T, output *os.File, name string, env []string, program string, args ...string) *process {
+	t.Helper()
+	p := &process{name: name, log: w.logOf(name), ended: make(chan struct{})}
 	p.cmd = exec.Command(program, append(args, "--web.listen-address=127.0.0.1:0")...)
 	p.cmd.Dir, p.cmd.Env = w.folder, append([]string{"HOME=" + w.folder}, env...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Stdout, p.cmd.Stderr = output, output
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

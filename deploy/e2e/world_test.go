@@ -120,11 +120,22 @@ func (w *world) startPrometheus(t *testing.T, name string) {
 // worker starts `rootwatch run` on a stream. Nobody scrapes it until scrape says so.
 func (w *world) worker(t *testing.T, stream string) *process {
 	t.Helper()
+	name := w.nextWorker()
+	return w.start(t, name, workerEnv(name, w.server.URL), w.binary, workerArgs(stream)...)
+}
+
+func (w *world) nextWorker() string {
 	w.serial++
-	name := fmt.Sprintf("worker-%d", w.serial)
-	env := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + name, "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=" + w.server.URL}
-	return w.start(t, name, env, w.binary, "run", "--kinesis.stream="+stream, "--kinesis.application="+stream,
-		"--kinesis.start=trim-horizon", "--kinesis.lease-duration=5s", "--heartbeat.regions=us-east-1,eu-west-1")
+	return fmt.Sprintf("worker-%d", w.serial)
+}
+
+func workerEnv(name, endpoint string) []string {
+	return []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + name, "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=" + endpoint}
+}
+
+func workerArgs(stream string) []string {
+	return []string{"run", "--kinesis.stream=" + stream, "--kinesis.application=" + stream,
+		"--kinesis.start=trim-horizon", "--kinesis.lease-duration=5s", "--heartbeat.regions=us-east-1,eu-west-1"}
 }
 
 // share waits until the live workers hold a shard each.

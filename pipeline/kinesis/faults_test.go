@@ -150,7 +150,7 @@ func TestTheWorkerCallsNothingThatItsRoleNeedNotAllow(t *testing.T) {
 		a.endWell()
 		calls := slices.Sorted(maps.Keys(c.CallsBy("worker")))
 		want := []string{
-			"dynamodb:CreateTable", "dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem",
+			"dynamodb:CreateTable", "dynamodb:DeleteItem", "dynamodb:DescribeTable", "dynamodb:Scan", "dynamodb:UpdateItem",
 			"kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards",
 		}
 		if !slices.Equal(calls, want) {

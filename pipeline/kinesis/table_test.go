@@ -198,7 +198,7 @@ func TestALookThatFailsHalfWayIsTakenAgain(t *testing.T) {
 		c := newCloud(t, 2, awstest.Options{})
 		scans := 0
 		c.OnCall(func(k *streamtest.Call) {
-			if k.Action != "dynamodb:Scan" {
+			if k.Action != "dynamodb:Scan" || strings.Contains(string(k.Request), `"Limit"`) { // the start tries the permission
 				return
 			}
 			if scans++; scans == 1 {

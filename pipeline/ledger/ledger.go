@@ -116,10 +116,13 @@ func New(cfg Config) (*Ledger, error) {
 	return l, nil
 }
 
-// Prepare makes sure of the table and its time to live, waiting out what waiting heals.
+// Prepare makes sure of the table, of the permission to write there and of its time to live, waiting out what waiting heals.
 func (l *Ledger) Prepare(ctx context.Context) error {
 	return awserr.WaitOut(ctx, l.cfg.Logger, func() error {
 		if err := dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID); err != nil {
+			return err
+		}
+		if err := l.tryWriting(ctx); err != nil {
 			return err
 		}
 		return l.expire(ctx)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,10 +147,11 @@ func TestACopyOfACallThatWasTakenOutIsNotShownAgain(t *testing.T) {
 	}
 }
 
-// refusing stands before a server and answers one operation as a role would that may not call it.
-func refusing(t *testing.T, server *awstest.Server, operation string) (endpoint string) {
+// refusing stands before a server and answers one operation, from refuse on, as a role would that may not call it.
+func refusing(t *testing.T, server *awstest.Server, operation string) (endpoint string, refuse func()) {
+	var refused atomic.Bool
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+operation) {
+		if refused.Load() && strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+operation) {
 			w.WriteHeader(http.StatusBadRequest)
 			io.WriteString(w, `{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"User is not authorized"}`)
 			return
@@ -157,7 +159,7 @@ func refusing(t *testing.T, server *awstest.Server, operation string) (endpoint 
 		server.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	return front.URL
+	return front.URL, func() { refused.Store(true) }
 }
 
 func TestWhatTheTableDoesNotTakeStopsNobody(t *testing.T) {
@@ -167,8 +169,11 @@ func TestWhatTheTableDoesNotTakeStopsNobody(t *testing.T) {
 			fill(t, l, newestID(classify.High, part(testAccount)), 0, counted, 5)
 			return l
 		},
-		"a role that may not": func(t *testing.T, server *awstest.Server) *Ledger {
-			return taskAt(t, awstest.Config(refusing(t, server, "UpdateItem"), "us-east-1", "a"), counted)
+		"a role that may no longer": func(t *testing.T, server *awstest.Server) *Ledger {
+			endpoint, refuse := refusing(t, server, "UpdateItem")
+			l := taskAt(t, awstest.Config(endpoint, "us-east-1", "a"), counted)
+			refuse()
+			return l
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -340,7 +345,9 @@ func TestAReadWithoutAnAnswerEnds(t *testing.T) {
 
 func TestARoleThatMayNotSetTheTimeToLiveIsEnough(t *testing.T) {
 	server := newServer(t)
-	l := taskAt(t, awstest.Config(refusing(t, server, "UpdateTimeToLive"), "us-east-1", "a"), counted)
+	endpoint, refuse := refusing(t, server, "UpdateTimeToLive")
+	refuse()
+	l := taskAt(t, awstest.Config(endpoint, "us-east-1", "a"), counted)
 	if !record(t, l, unexplained("one")) {
 		t.Error("the call is not the first")
 	}

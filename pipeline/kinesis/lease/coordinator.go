@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rootwatch/pipeline/awserr"
+	"rootwatch/pipeline/dynamo"
 	"rootwatch/pipeline/kinesis/metrics"
 	"rootwatch/pipeline/retry"
 
@@ -98,7 +99,12 @@ func New(cfg Config) (*Coordinator, *Registry) {
 // time, by which records arrive.
 func (c *Coordinator) Prepare(ctx context.Context, serverTime time.Time) error {
 	c.serverTime = serverTime
-	return awserr.WaitOut(ctx, c.log, func() error { return c.makeTable(ctx) })
+	return awserr.WaitOut(ctx, c.log, func() error {
+		if err := c.makeTable(ctx); err != nil {
+			return err
+		}
+		return c.table.tryPermissions(ctx)
+	})
 }
 
 // makeTable makes sure of the table and of the first start in it.
@@ -116,7 +122,7 @@ func (c *Coordinator) makeTable(ctx context.Context) error {
 	}
 	kept, err := c.table.firstStart(ctx, c.cfg.Stream.Name, proposed)
 	if err != nil {
-		return err
+		return dynamo.Explain(err, c.table.svc, c.table.name)
 	}
 	c.first.adopt(kept, kept.Equal(proposed), wait)
 	c.restart()
