@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awsclient"
 	"rootwatch/pipeline/kinesis/fetch"
 	"rootwatch/pipeline/kinesis/kcl"
 	"rootwatch/pipeline/kinesis/lease"
@@ -51,6 +52,7 @@ func New(cfg Config) (*Worker, error) {
 	me := host + "-" + uuid.NewString()
 	w := &Worker{cfg: cfg, metrics: metrics.New(cfg.Registerer, time.Now), log: cfg.Logger.With("worker", me)}
 	w.stream, _ = lease.ParseStream(cfg.Stream) // checked above
+	cfg.Kinesis, cfg.DynamoDB = awsclient.Kinesis(cfg.Kinesis), awsclient.DynamoDB(cfg.DynamoDB)
 	once := withoutRetries(cfg.Kinesis)
 	w.breaker = fetch.NewBreaker(fetch.BreakerConfig{
 		Kinesis: once, Stream: w.stream, Region: cfg.Region, Lease: cfg.LeaseDuration, Logger: w.log,
