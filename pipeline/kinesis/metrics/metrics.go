@@ -16,6 +16,7 @@ const (
 	FetchThrottled       = "throttled"
 	FetchFailed          = "failed"
 	FetchExpiredIterator = "expired_iterator"
+	FetchStrange         = "strange" // answered with what cannot be believed
 
 	LossExpiredCheckpoint = "expired_checkpoint" // the checkpoint is older than the stream's retention
 	LossShardDeleted      = "shard_deleted"      // a shard was deleted by retention before it was read to its end
@@ -62,7 +63,7 @@ func New(reg prometheus.Registerer, now func() time.Time) *Metrics {
 		Checkpoints:        counter("rootwatch_checkpoints_total", "Checkpoints written to the lease table."),
 		CheckpointFailures: counter("rootwatch_checkpoint_failures_total", "Checkpoints that could not be written; they are tried again."),
 		TableFailures:      counter("rootwatch_lease_table_failures_total", "Calls to the lease table that failed."),
-		Fetches:            vec("rootwatch_fetches_total", "Calls of GetRecords by how they ended.", "result", FetchOK, FetchThrottled, FetchFailed, FetchExpiredIterator),
+		Fetches:            vec("rootwatch_fetches_total", "Calls of GetRecords by how they ended.", "result", FetchOK, FetchThrottled, FetchFailed, FetchExpiredIterator, FetchStrange),
 		DataLoss:           vec("rootwatch_data_loss_total", "Times that records are known to have been skipped.", "cause", LossExpiredCheckpoint, LossShardDeleted),
 		Panics:             counter("rootwatch_panics_recovered_total", "Panics in callbacks of the Kinesis library that were recovered; the lease was given up."),
 		FetchMemory:        gauge("rootwatch_fetch_memory_bytes", "Memory that fetches and the batches in flight have reserved, in bytes."),
