@@ -175,3 +175,161 @@ func TestAStrangeAnswerDoesNotCutTheBacklogOfAClosedShard(t *testing.T) {
 		})
 	}
 }
+
+// Whatever has put SHARD_END into the lease of an open shard: it is found, and read on from where
+// it had come to.
+func TestALeaseAtTheEndOfAnOpenShardIsReadOn(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(*cloud)
+		again int // of the hundred records that were read before
+	}{
+		"with the time of the last checkpoint": {func(*cloud) {}, 50}, // those of the last minute before it
+		"without it, as the bare library leaves it": {func(c *cloud) {
+			item := c.Item(shardID(0))
+			delete(item, "CheckpointTime")
+			delete(item, "ReadTime")
+			c.PutItem(item)
+		}, 100},
+		"without a record that was read": {func(c *cloud) { c.Set(shardID(0), "CheckpointTime", "never") }, 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := newCloud(t, 1, awstest.Options{})
+				first := c.start("first", setup{config: trimHorizon})
+				c.Put(50)
+				c.readAll(time.Minute, first)
+				pass(t, 10*time.Minute)
+				c.Put(50)
+				c.readAll(time.Minute, first)
+				pass(t, 10*time.Minute)
+				first.endWell()
+				c.Set(shardID(0), "Checkpoint", lease.ShardEnd)
+				test.spoil(c)
+				missed := c.Put(50)
+				second := c.start("second", setup{config: trimHorizon})
+				began := time.Now()
+				until(t, 30*time.Second, "what was missed is read", func() bool {
+					got := second.records()
+					return len(got) > 0 && got[len(got)-1] == missed[len(missed)-1]
+				})
+				t.Logf("read after %s", time.Since(began))
+				if got := second.records(); len(got) != 50+test.again {
+					t.Errorf("%d records were read, want %d", len(got), 50+test.again)
+				}
+				if n := second.metric("rootwatch_lease_changes_total", metrics.LeaseReopened); n != 1 {
+					t.Errorf("%v reopened leases are counted", n)
+				}
+				if len(second.logs.Lines("level=ERROR", "the shard is open", shardID(0))) != 1 {
+					t.Errorf("it is not logged once: %q", second.logs.Lines("level=ERROR"))
+				}
+				pass(t, time.Minute)
+				second.endWell()
+				third := c.start("third", setup{config: trimHorizon})
+				c.Put(1)
+				c.readAll(time.Minute, first, second, third)
+				if got := third.records(); len(got) != 1 {
+					t.Errorf("%d records were read after the next start", len(got))
+				}
+			})
+		})
+	}
+}
+
+// A worker that dies before it has written a checkpoint leaves the lease to be read on by the next.
+func TestAShardThatIsReadOnKeepsItsPlaceUntilACheckpoint(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCloud(t, 1, awstest.Options{})
+		first := c.start("first", setup{config: trimHorizon})
+		c.Put(50)
+		c.readAll(time.Minute, first)
+		pass(t, 10*time.Minute)
+		first.endWell()
+		c.Set(shardID(0), "Checkpoint", lease.ShardEnd)
+		c.Put(50)
+		h := hold{on: true}
+		second := c.start("second", setup{config: trimHorizon, submit: h.submit})
+		second.holding(1)
+		until(t, time.Minute, "what was missed is read, after what was read last", func() bool { return len(second.records()) == 100 })
+		second.end() //nolint:errcheck // its pipeline is stuck, and it says so
+		third := c.start("third", setup{config: trimHorizon})
+		until(t, time.Minute, "it is read again", func() bool { return len(third.records()) == 100 })
+	})
+}
+
+func TestAListThatLeavesOutShardsIsNotBelieved(t *testing.T) {
+	for name, change := range map[string]func(*streamtest.Call){
+		"an empty object": say(`{}`),
+		"no shard":        say(`{"Shards":[]}`),
+		"the last shard":  edit(func(a map[string]any) { a["Shards"] = a["Shards"].([]any)[2:] }),
+		"the first shard": edit(func(a map[string]any) { a["Shards"] = a["Shards"].([]any)[:1] }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := newCloud(t, 3, awstest.Options{})
+				l := &lie{action: "kinesis:ListShards", change: change}
+				c.OnCall(l.hook)
+				r := c.start("worker", setup{config: trimHorizon})
+				r.holding(3)
+				c.Put(30)
+				c.readAll(time.Minute, r)
+				l.tell(1000)
+				pass(t, 15*time.Second)
+				if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "ListShards") {
+					t.Errorf("after 15 s it is ready: %v", err)
+				}
+				for range 5 {
+					pass(t, time.Minute)
+					c.Put(30)
+				}
+				c.readAll(time.Minute, r)
+				if len(r.holds()) != 3 || len(c.Leases()) != 3 {
+					t.Errorf("%v are held of %d leases", r.holds(), len(c.Leases()))
+				}
+				if n := r.metric("rootwatch_data_loss_total", metrics.LossShardDeleted); n != 0 {
+					t.Errorf("data loss is %v", n)
+				}
+				l.tell(0)
+				pass(t, 15*time.Second)
+				if err := r.Ready(); err != nil {
+					t.Errorf("it is not ready: %v", err)
+				}
+				r.endWell()
+				c.once(r)
+			})
+		})
+	}
+}
+
+// With one answer that is strange, whichever call it is of, nothing is lost and nothing dies.
+func TestNoCallsStrangeAnswerLosesARecord(t *testing.T) {
+	for _, action := range []string{
+		"kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:GetShardIterator", "kinesis:GetRecords",
+		"dynamodb:DescribeTable", "dynamodb:CreateTable", "dynamodb:Scan", "dynamodb:UpdateItem", "dynamodb:GetItem",
+	} {
+		for body, name := range map[string]string{`{}`: "an empty object", `<html>`: "a web page", ``: "nothing"} {
+			t.Run(action+" "+name, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					c := newCloud(t, 2, awstest.Options{})
+					l := &lie{action: action, change: say(body)}
+					l.tell(7) // more than the SDK's tries
+					c.OnCall(l.hook)
+					r := c.start("worker", setup{config: trimHorizon})
+					for range 4 {
+						c.Put(20)
+						pass(t, 20*time.Second)
+						c.ExpireIterators()
+						l.tell(1)
+					}
+					l.tell(0)
+					c.readAll(2*time.Minute, r)
+					pass(t, 30*time.Second)
+					if err := r.Ready(); err != nil {
+						t.Errorf("it is not ready: %v", err)
+					}
+					r.endWell()
+					c.once(r)
+				})
+			})
+		}
+	}
+}

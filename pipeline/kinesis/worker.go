@@ -48,11 +48,11 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.HandoffTimeout == 0 {
 		cfg.HandoffTimeout = 30 * time.Second
 	}
+	cfg.Kinesis, cfg.DynamoDB = awsclient.Kinesis(cfg.Kinesis), awsclient.DynamoDB(cfg.DynamoDB)
 	host, _ := os.Hostname() // only for people: the rest makes it unique
 	me := host + "-" + uuid.NewString()
 	w := &Worker{cfg: cfg, metrics: metrics.New(cfg.Registerer, time.Now), log: cfg.Logger.With("worker", me)}
 	w.stream, _ = lease.ParseStream(cfg.Stream) // checked above
-	cfg.Kinesis, cfg.DynamoDB = awsclient.Kinesis(cfg.Kinesis), awsclient.DynamoDB(cfg.DynamoDB)
 	once := withoutRetries(cfg.Kinesis)
 	w.breaker = fetch.NewBreaker(fetch.BreakerConfig{
 		Kinesis: once, Stream: w.stream, Region: cfg.Region, Lease: cfg.LeaseDuration, Logger: w.log,

@@ -68,6 +68,8 @@ type Coordinator struct {
 	observed  observations
 	freeSince map[string]time.Time // see view
 	missing   map[string]time.Time // see view
+	gone      map[string]struct{}  // shards that are not listed and that Kinesis does not know
+	openEnds  openEnds             // leases at SHARD_END of open shards
 	claims    map[string]time.Time // leases that this worker has asked for, since when
 	dice      *rand.Rand
 }
@@ -88,7 +90,7 @@ func New(cfg Config) (*Coordinator, *Registry) {
 		cfg: cfg, metrics: cfg.Metrics, log: cfg.Logger, woken: make(chan struct{}, 1),
 		table:     &table{svc: cfg.DynamoDB, name: cfg.Application, me: cfg.Worker, duration: cfg.Duration, timeout: min(cfg.Duration/4, 5*time.Second), now: cfg.Now},
 		backedOff: make(map[string]time.Time), start: cfg.Start, fromFirst: cfg.Start == StartAt{},
-		observed: make(observations), claims: make(map[string]time.Time), dice: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		observed: make(observations), gone: make(map[string]struct{}), openEnds: make(openEnds), claims: make(map[string]time.Time), dice: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
 	c.leases = newRegistry(c.ended)
 	return c, c.leases
@@ -216,25 +218,6 @@ func (c *Coordinator) view() *view {
 	return v
 }
 
-// list refreshes the shards. Where that fails the last list does: leases of shards that are known
-// can still be taken, and somebody has to.
-func (c *Coordinator) list(ctx context.Context) error {
-	now := time.Now()
-	if !c.lastList.IsZero() && now.Sub(c.lastList) < max(c.quarter(), time.Second) {
-		return nil
-	}
-	shards, err := listShards(ctx, c.cfg.Kinesis, c.cfg.Stream, 10*time.Second)
-	if c.listError = err; err != nil {
-		if c.shards == nil || ctx.Err() != nil {
-			return err
-		}
-		c.log.Error("the shards cannot be listed: new ones stay unread until they can", "err", err)
-		return nil
-	}
-	c.shards, c.lastList = shards, now
-	return nil
-}
-
 // look refreshes shards and leases.
 func (c *Coordinator) look(ctx context.Context) error {
 	if err := c.list(ctx); err != nil {
@@ -261,12 +244,17 @@ func (c *Coordinator) look(ctx context.Context) error {
 	maps.DeleteFunc(c.claims, func(id string, asked time.Time) bool { // an old one that is not there was granted, or refused
 		return (rows[id] == nil || rows[id].claim != c.table.me) && now.Sub(asked) > 2*c.table.timeout
 	})
-	open := 0
 	for id, s := range c.shards {
-		l := rows[id]
-		if l != nil {
+		if l := rows[id]; l != nil {
 			l.stale = s.another(l.shardStart)
 		}
+	}
+	if c.listError == nil {
+		c.openEnds.find(rows, c.shards, now, c.lastList, c.table.duration/2)
+	}
+	open := 0
+	for id := range c.shards {
+		l := rows[id]
 		if l == nil || !l.finished() {
 			open++
 		}
@@ -340,6 +328,11 @@ func (c *Coordinator) acquire(ctx context.Context, t taking) bool {
 	change := metrics.LeaseAcquired
 	if t.asked {
 		change = metrics.LeaseStolen
+	}
+	if seen != nil && seen.open {
+		change = metrics.LeaseReopened
+		c.log.Error("a lease was at the end of its shard, and the shard is open: it is read on", "shard_id", s.ID,
+			"from", cmp.Or(l.checkpoint, "the start"), "checkpoint_time", l.checkedAt)
 	}
 	c.metrics.LeaseChanges.WithLabelValues(change).Inc()
 	h := newHeld(s, l, start, asked, c.table, c.metrics, c.log)

@@ -190,7 +190,7 @@ func newHeld(s *shard, l *row, start StartAt, asked time.Time, t *table, m *metr
 		log:        log.With("shard_id", s.ID, "epoch", l.epoch),
 		checkpoint: checkpoint{written: l.checkpoint, writing: make(chan struct{}, 1)},
 		fenceAfter: t.duration * 3 / 4,
-		beginning:  Beginning{Start: start, Checkpoint: l.checkpoint, CheckpointTime: parseTime(l.checkedAt), ReadTo: l.readUpTo(start)},
+		beginning:  l.from(start),
 	}
 	h.checkpoint.write = func(ctx context.Context, sequenceNumber, at string, before []string) error {
 		return t.checkpoint(ctx, s.ID, l.epoch, sequenceNumber, at, before)

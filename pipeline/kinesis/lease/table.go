@@ -57,6 +57,7 @@ type row struct {
 	epoch      int64
 	counter    int64
 	hasCounter bool
+	open       bool // at SHARD_END, and its shard is open: it is to be read on
 	stale      bool // of a deleted stream's shard that had the same name: it says nothing about this one
 }
 
@@ -65,7 +66,7 @@ func (l *row) version() string {
 	return fmt.Sprintf("%s/%d/%d/%s", l.owner, l.epoch, l.counter, l.timeout)
 }
 
-func (l *row) finished() bool { return l.checkpoint == ShardEnd && !l.stale }
+func (l *row) finished() bool { return l.checkpoint == ShardEnd && !l.stale && !l.open }
 
 // table is the lease table. Its methods are single DynamoDB calls (scan: one a page) and hold no
 // state.
@@ -210,8 +211,12 @@ func (t *table) acquire(ctx context.Context, s *shard, seen *row, expired bool) 
 		values[":parent"] = dynamo.String(s.Parents[0])
 		set += ", ParentShardId = :parent"
 	}
-	return t.update(ctx, s.ID, set+" REMOVE ClaimRequest",
-		"(attribute_not_exists(Checkpoint) OR Checkpoint <> :end) AND ("+free+") AND ("+unclaimed+")", values)
+	unfinished, remove := "attribute_not_exists(Checkpoint) OR Checkpoint <> :end", " REMOVE ClaimRequest"
+	if seen != nil && seen.open {
+		goOn, forget := seen.readOn(values)
+		unfinished, set, remove = "Checkpoint = :end", set+goOn, remove+forget
+	}
+	return t.update(ctx, s.ID, set+remove, "("+unfinished+") AND ("+free+") AND ("+unclaimed+")", values)
 }
 
 // lowerFirstStart puts an earlier first start in the place of seen ("": of none).

@@ -23,6 +23,7 @@ const (
 
 	LeaseAcquired = "acquired" // taken while it was free or expired
 	LeaseStolen   = "stolen"   // handed over by its owner because we asked for it
+	LeaseReopened = "reopened" // at SHARD_END while its shard is open: taken to be read on
 	LeaseReleased = "released" // given up by us, in order
 	LeaseLost     = "lost"     // found to be another's, or not renewed in time
 )
@@ -59,7 +60,7 @@ func New(reg prometheus.Registerer, now func() time.Time) *Metrics {
 	m := &Metrics{
 		Shards:             gauge("rootwatch_shards", "Shards of the stream that are not finished, whoever reads them."),
 		LeasesHeld:         gauge("rootwatch_leases_held", "Leases of shards that this worker holds."),
-		LeaseChanges:       vec("rootwatch_lease_changes_total", "Changes of leases as this worker saw them.", "change", LeaseAcquired, LeaseLost, LeaseReleased, LeaseStolen),
+		LeaseChanges:       vec("rootwatch_lease_changes_total", "Changes of leases as this worker saw them.", "change", LeaseAcquired, LeaseLost, LeaseReleased, LeaseReopened, LeaseStolen),
 		Checkpoints:        counter("rootwatch_checkpoints_total", "Checkpoints written to the lease table."),
 		CheckpointFailures: counter("rootwatch_checkpoint_failures_total", "Checkpoints that could not be written; they are tried again."),
 		TableFailures:      counter("rootwatch_lease_table_failures_total", "Calls to the lease table that failed."),

@@ -55,8 +55,8 @@ func TestCountersAreThereFromTheStart(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	New(registry, time.Now)
 	for name, want := range map[string]int{
-		"rootwatch_shards": 1, "rootwatch_leases_held": 1, "rootwatch_lease_changes_total": 4, "rootwatch_checkpoints_total": 1,
-		"rootwatch_checkpoint_failures_total": 1, "rootwatch_lease_table_failures_total": 1, "rootwatch_fetches_total": 4,
+		"rootwatch_shards": 1, "rootwatch_leases_held": 1, "rootwatch_lease_changes_total": 5, "rootwatch_checkpoints_total": 1,
+		"rootwatch_checkpoint_failures_total": 1, "rootwatch_lease_table_failures_total": 1, "rootwatch_fetches_total": 5,
 		"rootwatch_data_loss_total": 2, "rootwatch_panics_recovered_total": 1, "rootwatch_fetch_memory_bytes": 1,
 	} {
 		if n, err := testutil.GatherAndCount(registry, name); err != nil || n != want {
