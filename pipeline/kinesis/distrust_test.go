@@ -333,3 +333,29 @@ func TestNoCallsStrangeAnswerLosesARecord(t *testing.T) {
 		}
 	}
 }
+
+// A storm of refused conditions that would hold: a worker that believed them would lose its leases.
+func TestAStormOfRefusalsLosesNoLease(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCloud(t, 3, awstest.Options{})
+		l := &lie{action: "dynamodb:UpdateItem", change: func(k *streamtest.Call) {
+			k.Say(400, `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed"}`)
+		}}
+		c.OnCall(l.hook)
+		r := c.start("worker", setup{config: trimHorizon})
+		r.holding(3)
+		for range 5 {
+			c.Put(30)
+			l.tell(1000)
+			pass(t, 8*time.Second) // shorter than what loses the lease by its time
+			l.tell(0)
+			pass(t, 20*time.Second)
+		}
+		c.readAll(time.Minute, r)
+		if n := r.metric("rootwatch_lease_changes_total", metrics.LeaseLost); n != 0 || l.told() == 0 {
+			t.Errorf("%v leases were lost by %d refusals", n, l.told())
+		}
+		r.endWell()
+		c.once(r)
+	})
+}

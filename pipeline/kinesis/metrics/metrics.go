@@ -75,8 +75,9 @@ func New(reg prometheus.Registerer, now func() time.Time) *Metrics {
 }
 
 // Lag exports rootwatch_shard_behind_latest_seconds: what the last good answer said plus the time
-// since it, computed at the scrape, so that the figure grows while no answer comes. A shard is
-// shown while it is ours.
+// since it, or the age of the oldest batch that the pipeline has not finished, whichever is more.
+// It is computed at the scrape, so that the figure grows while no answer comes and while nothing is
+// finished. A shard is shown while it is ours.
 type Lag struct {
 	now     func() time.Time
 	mu      sync.Mutex
@@ -84,12 +85,13 @@ type Lag struct {
 }
 
 type lagSample struct {
-	behind time.Duration
-	at     time.Time
+	behind  time.Duration
+	at      time.Time
+	waiting func() time.Duration // age of the oldest batch in flight, 0 if there is none
 }
 
 var lagDesc = prometheus.NewDesc("rootwatch_shard_behind_latest_seconds",
-	"How far reading is behind the newest record of a shard that this worker holds, including the time since the last answer.", []string{"shard_id"}, nil)
+	"How far reading is behind the newest record of a shard that this worker holds, including the time since the last answer, or how long the oldest batch in flight has waited, if that is longer.", []string{"shard_id"}, nil)
 
 func (c *Lag) Describe(ch chan<- *prometheus.Desc) { ch <- lagDesc }
 
@@ -98,14 +100,25 @@ func (c *Lag) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, s := range c.samples {
-		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, (s.behind + now.Sub(s.at)).Seconds(), id)
+		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, max(s.behind+now.Sub(s.at), s.waiting()).Seconds(), id)
 	}
 }
 
+// Hold shows a shard from now on. waiting is asked at each scrape for the age of the oldest batch
+// in flight.
+func (c *Lag) Hold(shardID string, waiting func() time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.samples[shardID] = lagSample{at: c.now(), waiting: waiting}
+}
+
+// Set notes a good answer about a shard that is shown.
 func (c *Lag) Set(shardID string, behind time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.samples[shardID] = lagSample{behind, c.now()}
+	if s, shown := c.samples[shardID]; shown {
+		c.samples[shardID] = lagSample{behind, c.now(), s.waiting}
+	}
 }
 
 func (c *Lag) Drop(shardID string) {
