@@ -270,7 +270,9 @@ func (c *Coordinator) carryOut(ctx context.Context, p *plan) (took int) {
 			h.beginHandoff(e.why, c.cfg.Handoff)
 		}
 	}
-	c.cancelClaims(p.cancel)
+	cancelling, done := lingering(ctx, stopGrace)
+	defer done()
+	c.cancelClaims(cancelling, p.cancel)
 	took = c.take(ctx, p.take)
 	if took == len(p.take) {
 		c.ask(ctx, p.ask)
@@ -311,9 +313,11 @@ func (c *Coordinator) acquire(ctx context.Context, t taking) bool {
 		seen = nil
 	}
 	asked := time.Now()
-	// Not cut short by a stop: a lease that was taken without our knowing it would be nobody's
-	// until it expires.
-	l, err := c.table.acquire(context.WithoutCancel(ctx), s, seen, t.expired)
+	// Not cut short by a stop at once: a lease that was taken without our knowing it would be
+	// nobody's until it expires.
+	acquiring, done := lingering(ctx, stopGrace)
+	defer done()
+	l, err := c.table.acquire(acquiring, s, seen, t.expired)
 	if err != nil {
 		if !errors.Is(err, errFenced) && ctx.Err() == nil {
 			c.metrics.TableFailures.Inc()
@@ -361,15 +365,19 @@ func (c *Coordinator) ask(ctx context.Context, all []asking) {
 // CancelClaims takes back what was asked for and not got: a lease that is handed over to a worker
 // that has stopped, or takes none, would be nobody's until the claim expires. It is called after
 // the last pass.
-func (c *Coordinator) CancelClaims() { c.cancelClaims(slices.Collect(maps.Keys(c.claims))) }
+func (c *Coordinator) CancelClaims() {
+	ctx, cancel := context.WithTimeout(context.Background(), ReleaseTimeout)
+	defer cancel()
+	c.cancelClaims(ctx, slices.Collect(maps.Keys(c.claims)))
+}
 
-func (c *Coordinator) cancelClaims(ids []string) {
+func (c *Coordinator) cancelClaims(ctx context.Context, ids []string) {
 	var group errgroup.Group
 	group.SetLimit(calls)
 	for _, id := range ids {
 		delete(c.claims, id)
 		group.Go(func() error {
-			if err := c.table.unclaim(context.Background(), id); err != nil && !errors.Is(err, errFenced) {
+			if err := c.table.unclaim(ctx, id); err != nil && !errors.Is(err, errFenced) {
 				c.log.Warn("a lease that was asked for could not be left to the others: it is free after a lease's time", "shard_id", id, "err", err)
 			}
 			return nil

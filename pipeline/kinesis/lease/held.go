@@ -253,14 +253,18 @@ func (h *Held) WriteCheckpoint(ctx context.Context) error {
 }
 
 // WriteEnd closes the shard: it waits until all of it is finished and writes SHARD_END, again and
-// again while the lease is ours, since the children wait for it.
+// again while the lease is ours, since the children wait for it. A stop does not wait for a table
+// that does not take it: the next owner finds the end again.
 func (h *Held) WriteEnd() error {
 	if err := h.inFlight.wait(h.over); err != nil {
 		return err
 	}
 	h.checkpoint.end()
-	err := retry.Do(h.over, time.Second, func() error {
-		err := h.WriteCheckpoint(h.over)
+	ctx, cancel := lingering(h.reading, stopGrace)
+	defer cancel()
+	defer context.AfterFunc(h.over, cancel)()
+	err := retry.Do(ctx, time.Second, func() error {
+		err := h.WriteCheckpoint(ctx)
 		if errors.Is(err, errFenced) {
 			return retry.Stop(err)
 		}
