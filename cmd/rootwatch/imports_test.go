@@ -40,14 +40,15 @@ var mayImport = []row{
 
 	// The stream, and what outlives a process.
 	{"pipeline/awserr", "pipeline/retry"},
+	{"pipeline/awsclient", "pipeline/awserr"},
 	{"pipeline/dynamo", "pipeline/awserr pipeline/retry"},
-	{"pipeline/ledger", "classify pipeline pipeline/awserr pipeline/dynamo pipeline/retry"},
+	{"pipeline/ledger", "classify pipeline pipeline/awsclient pipeline/awserr pipeline/dynamo pipeline/retry"},
 	{"pipeline/kinesis/metrics", ""},
 	{"pipeline/kinesis/streamtest", "pipeline/awstest pipeline/dynamo pipeline/retry"},
 	{"pipeline/kinesis/lease", "pipeline/awserr pipeline/dynamo pipeline/kinesis/metrics pipeline/retry"},
 	{"pipeline/kinesis/fetch", "pipeline/awserr pipeline/kinesis/lease pipeline/kinesis/metrics pipeline/retry"},
 	{"pipeline/kinesis/kcl", "pipeline/awserr pipeline/dynamo pipeline/kinesis/fetch pipeline/kinesis/lease pipeline/kinesis/metrics pipeline/retry"},
-	{"pipeline/kinesis", "pipeline pipeline/awserr pipeline/dynamo pipeline/kinesis/fetch pipeline/kinesis/kcl pipeline/kinesis/lease pipeline/kinesis/metrics pipeline/retry"},
+	{"pipeline/kinesis", "pipeline pipeline/awsclient pipeline/awserr pipeline/dynamo pipeline/kinesis/fetch pipeline/kinesis/kcl pipeline/kinesis/lease pipeline/kinesis/metrics pipeline/retry"},
 
 	// Files, and the answer to a question about them.
 	{"pipeline/coverage", "pipeline"},
@@ -67,6 +68,7 @@ var testsMayImport = []row{
 	{"pipeline/scan", "pipeline/scan/scantest"},
 	{"pipeline/envelope", "pipeline/envelope/envelopetest pipeline/scan/scantest"},
 	{"pipeline", "pipeline/envelope/envelopetest pipeline/scan/scantest"},
+	{"pipeline/awsclient", "pipeline/awstest"},
 	{"pipeline/dynamo", "pipeline/awstest"},
 	{"pipeline/ledger", "pipeline/awstest"},
 	{"pipeline/kinesis/lease", "pipeline/awstest pipeline/kinesis/streamtest"},
@@ -86,7 +88,7 @@ var fromOutside = []row{
 	{"golang.org/x/net/", "cmd/rootwatch"},
 	{"github.com/vmware/vmware-go-kcl-v2/", "pipeline/kinesis pipeline/kinesis/kcl"},
 	{"github.com/sirupsen/logrus", "pipeline/kinesis pipeline/kinesis/kcl"},
-	{"github.com/aws/", "cmd/rootwatch pipeline/awserr pipeline/awstest pipeline/dynamo pipeline/ledger pipeline/kinesis pipeline/kinesis/fetch pipeline/kinesis/kcl " +
+	{"github.com/aws/", "cmd/rootwatch pipeline/awsclient pipeline/awserr pipeline/awstest pipeline/dynamo pipeline/ledger pipeline/kinesis pipeline/kinesis/fetch pipeline/kinesis/kcl " +
 		"pipeline/kinesis/lease pipeline/kinesis/streamtest pipeline/retry"},
 	{"github.com/prometheus/", "cmd/rootwatch pipeline pipeline/ledger pipeline/kinesis pipeline/kinesis/fetch pipeline/kinesis/kcl pipeline/kinesis/lease pipeline/kinesis/metrics"},
 }

@@ -20,16 +20,44 @@ import (
 	"rootwatch/pipeline/retry"
 )
 
+// StrangeError is the error of an answer that cannot be believed: it lacks what its caller relies
+// on, contradicts itself, or is not AWS's at all.
+type StrangeError struct {
+	Operation string // of which service
+	Problem   string // what the answer has, or has not
+	Err       error  // of the SDK, nil if it has read the answer
+}
+
+func (e *StrangeError) Error() string {
+	text := fmt.Sprintf("the answer to %s is not believed: it %s", e.Operation, e.Problem)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *StrangeError) Unwrap() error { return e.Err }
+
+// RetryableError has the SDK ask again.
+func (e *StrangeError) RetryableError() bool { return true }
+
+// Strange reports whether an answer could not be believed.
+func Strange(err error) bool {
+	var strange *StrangeError
+	return errors.As(err, &strange)
+}
+
 // Healing reports whether an error of an AWS call may go away by itself: throttling, server errors,
-// a network that does not answer. An answer that refuses the request (nothing of that name, no
-// permission, bad credentials) does not; nor does a request that could not be made at all (no
-// credentials, no region, an endpoint that is no URL), or a certificate that is not trusted.
+// a network that does not answer, an answer that cannot be believed. An answer that refuses the
+// request (nothing of that name, no permission, bad credentials) does not; nor does a request that
+// could not be made at all (no credentials, no region, an endpoint that is no URL), or a
+// certificate that is not trusted.
 func Healing(err error) bool {
 	var api smithy.APIError
 	var response *smithyhttp.ResponseError
 	var send *smithyhttp.RequestSendError
 	switch {
-	case Throttled(err):
+	case Throttled(err), Strange(err):
 		return true
 	case errors.As(err, &response) && response.HTTPStatusCode() >= 500:
 		return true

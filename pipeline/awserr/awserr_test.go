@@ -107,6 +107,7 @@ func TestHealing(t *testing.T) {
 		"a server's error":    {answer(500, api("InternalServerError")), true, false},
 		"an unreadable 503":   {answer(503, io.ErrUnexpectedEOF), true, false},
 		"a cut connection":    {sent(io.EOF), true, false},
+		"a strange answer":    {fmt.Errorf("listing: %w", &StrangeError{Operation: "Kinesis ListShards", Problem: "has no shard"}), true, false},
 		"no answer in time":   {context.DeadlineExceeded, true, false},
 		"an invalid request":  {answer(400, api("ValidationException")), false, true},
 		"no permission":       {answer(400, api("AccessDeniedException")), false, true},

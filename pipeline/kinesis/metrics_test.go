@@ -44,3 +44,27 @@ func TestLagIsThatOfTheShardsHeld(t *testing.T) {
 		}
 	})
 }
+
+// With a pipeline that finishes nothing (its log is full, its ledger denied) reading goes on, and
+// Kinesis says that the shard is caught up: what was read and is not finished must show.
+func TestLagGrowsWithTheOldestBatchThatIsNotFinished(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCloud(t, 1, awstest.Options{})
+		h := hold{on: true}
+		r := c.start("worker", setup{config: trimHorizon, submit: h.submit})
+		r.holding(1)
+		c.Put(1)
+		c.readAll(time.Minute, r)
+		pass(t, 5*time.Minute)
+		c.Put(1)
+		c.readAll(time.Minute, r)
+		if n := r.metric("rootwatch_shard_behind_latest_seconds", shardID(0)); n < 299 || n > 305 {
+			t.Errorf("with a batch that waits for five minutes the shard is %v seconds behind", n)
+		}
+		h.set(false)
+		h.finish()
+		if n := r.metric("rootwatch_shard_behind_latest_seconds", shardID(0)); n > 2 {
+			t.Errorf("with all finished the shard is %v seconds behind", n)
+		}
+	})
+}

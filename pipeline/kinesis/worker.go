@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awsclient"
 	"rootwatch/pipeline/kinesis/fetch"
 	"rootwatch/pipeline/kinesis/kcl"
 	"rootwatch/pipeline/kinesis/lease"
@@ -47,6 +48,7 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.HandoffTimeout == 0 {
 		cfg.HandoffTimeout = 30 * time.Second
 	}
+	cfg.Kinesis, cfg.DynamoDB = awsclient.Kinesis(cfg.Kinesis), awsclient.DynamoDB(cfg.DynamoDB)
 	host, _ := os.Hostname() // only for people: the rest makes it unique
 	me := host + "-" + uuid.NewString()
 	w := &Worker{cfg: cfg, metrics: metrics.New(cfg.Registerer, time.Now), log: cfg.Logger.With("worker", me)}
@@ -133,19 +135,15 @@ func (w *Worker) stop(library *kcl.Library, coordinated <-chan struct{}) error {
 	for _, h := range w.leases.All() {
 		h.StopReading(lease.ErrStop)
 	}
-	ended := make(chan struct{})
-	cancelled := make(chan struct{})
-	go func() {
+	var ending sync.WaitGroup
+	ending.Go(library.Shutdown) // waits for its consumers, and they for their leases
+	ending.Go(func() {
 		<-coordinated // it may have asked for leases in its last pass
-		w.coordinator.CancelClaims()
-		close(cancelled)
-	}()
-	go func() {
-		library.Shutdown() // waits for its consumers, and they for their leases
-		<-cancelled        // and the last pass may have taken a lease
-		w.leases.Empty(lease.ErrStop)
-		close(ended)
-	}()
+		ending.Go(w.coordinator.CancelClaims)
+		w.leases.Empty(lease.ErrStop) // and have taken one
+	})
+	ended := make(chan struct{})
+	go func() { ending.Wait(); close(ended) }()
 	stuck := 0
 	for {
 		select {

@@ -34,6 +34,7 @@ import (
 
 	"rootwatch/classify"
 	"rootwatch/pipeline"
+	"rootwatch/pipeline/awsclient"
 	"rootwatch/pipeline/awserr"
 	"rootwatch/pipeline/dynamo"
 )
@@ -104,6 +105,7 @@ func New(cfg Config) (*Ledger, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	cfg.DynamoDB = awsclient.DynamoDB(cfg.DynamoDB)
 	l := &Ledger{
 		cfg: cfg, recent: recent, writings: make(map[*pipeline.Finding]*writing),
 		notes: make(map[series]*note), noted: make(map[series]time.Time),

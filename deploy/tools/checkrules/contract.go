@@ -59,7 +59,7 @@ var values = map[string][]string{
 	"rootwatch_events_total result": {
 		"root", "not_root", "not_cloudtrail", "heartbeat", "foreign_source", "undecodable", "duplicate",
 	},
-	"rootwatch_fetches_total result": {"ok", "throttled", "failed", "expired_iterator"},
+	"rootwatch_fetches_total result": {"ok", "throttled", "failed", "expired_iterator", "strange"},
 }
 
 // unmissable are counters of which one count is enough for an alert. increase() and its kin do not see a count that is

@@ -128,6 +128,8 @@ type Reader struct {
 	skipped    time.Duration // of what was deleted before it was read, and is not yet counted
 	iterator   *string
 	closed     bool // the end of the shard was handed on
+	openEnded  bool // the last answer had no next iterator, and the shard is read once more
+	doubtful   bool // the last answer's records were not in order
 
 	limiter  limiter
 	idle     time.Time // not before: the poll interval after an empty answer
@@ -209,9 +211,12 @@ func (r *Reader) fetch() (*awskinesis.GetRecordsOutput, error) {
 	r.limiter.begin(time.Now())
 	var out *awskinesis.GetRecordsOutput
 	err := r.call(func(ctx context.Context) (err error) {
-		out, err = r.cfg.Kinesis.GetRecords(ctx, &awskinesis.GetRecordsInput{ShardIterator: r.iterator, Limit: &r.limit, StreamARN: r.arn()})
+		out, err = r.read(ctx)
 		return err
 	})
+	if err == nil {
+		err = r.judge(out)
+	}
 	if err != nil {
 		r.memory.Resize(0)
 		return nil, err
@@ -255,14 +260,20 @@ func (r *Reader) arn() *string {
 
 // handOn makes the library's answer of a good one and moves the position behind it.
 func (r *Reader) handOn(token string, answer *awskinesis.GetRecordsOutput) *awskinesis.GetRecordsOutput {
-	r.metrics.Fetches.WithLabelValues(metrics.FetchOK).Inc()
+	if r.doubtful {
+		r.strange("an answer's records were not in the order of the shard, or came again: they are handed on, and reading goes on after the last one")
+	} else {
+		r.metrics.Fetches.WithLabelValues(metrics.FetchOK).Inc()
+	}
 	now := time.Now()
 	r.behind = time.Duration(aws.ToInt64(answer.MillisBehindLatest)) * time.Millisecond
 	r.answered = now
 	r.metrics.Lag.Set(r.held.ShardID(), r.behind)
 	if n := len(answer.Records); n > 0 {
 		newest := &answer.Records[n-1]
-		r.last = lease.Position{SequenceNumber: aws.ToString(newest.SequenceNumber), Arrival: aws.ToTime(newest.ApproximateArrivalTimestamp)}
+		if number := aws.ToString(newest.SequenceNumber); !r.doubtful || before(r.position(), number) {
+			r.last = lease.Position{SequenceNumber: number, Arrival: aws.ToTime(newest.ApproximateArrivalTimestamp)}
+		}
 		r.readUpTo = later(r.readUpTo, r.last.Arrival)
 		r.idle = time.Time{}
 	} else if r.behind == 0 {
@@ -276,12 +287,18 @@ func (r *Reader) handOn(token string, answer *awskinesis.GetRecordsOutput) *awsk
 		}
 	}
 	r.iterator = answer.NextShardIterator
+	if r.doubtful || aws.ToString(r.iterator) == "" {
+		r.iterator = nil
+	}
 	out := &awskinesis.GetRecordsOutput{
 		Records:            r.unpack(answer.Records),
 		MillisBehindLatest: aws.Int64(r.behind.Milliseconds()),
 		NextShardIterator:  &token,
 	}
-	if answer.NextShardIterator == nil {
+	switch ended := aws.ToString(answer.NextShardIterator) == ""; {
+	case ended && len(answer.Records) > 0:
+		r.openEnded = true
+	case ended:
 		out.NextShardIterator = nil
 		r.closed = true
 		r.cfg.ShardEnded()
@@ -313,10 +330,7 @@ func dataBytes(records []awstypes.Record) (n int) {
 func (r *Reader) newIterator() error {
 	in := &awskinesis.GetShardIteratorInput{ShardId: aws.String(r.held.ShardID())}
 	in.StreamName, in.StreamARN = r.cfg.Stream.Params()
-	after := r.last.SequenceNumber
-	if after == "" {
-		after = r.resume
-	}
+	after := r.position()
 	switch {
 	case after != "":
 		in.ShardIteratorType, in.StartingSequenceNumber = awstypes.ShardIteratorTypeAfterSequenceNumber, &after
@@ -358,6 +372,11 @@ func (r *Reader) failed(err error) {
 	var invalid *awstypes.InvalidArgumentException
 	var missing *awstypes.ResourceNotFoundException
 	switch {
+	case errors.Is(err, errOnceMore):
+		return
+	case awserr.Strange(err):
+		result = metrics.FetchStrange
+		r.iterator = nil
 	case errors.As(err, &expired):
 		result = metrics.FetchExpiredIterator
 		r.iterator = nil

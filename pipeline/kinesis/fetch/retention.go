@@ -107,11 +107,7 @@ func (r *Reader) trimmed(after string, refused error) {
 // lost counts a gap and names it.
 func (r *Reader) lost(what string, from, to time.Time, err error) {
 	r.metrics.DataLoss.WithLabelValues(metrics.LossExpiredCheckpoint).Inc()
-	checkpoint := r.last.SequenceNumber
-	if checkpoint == "" {
-		checkpoint = r.resume
-	}
-	log := r.held.Log().With("checkpoint", checkpoint, "gap_from", lease.Stamp(from), "gap_to", lease.Stamp(to))
+	log := r.held.Log().With("checkpoint", r.position(), "gap_from", lease.Stamp(from), "gap_to", lease.Stamp(to))
 	if err != nil {
 		log = log.With("err", err)
 	}

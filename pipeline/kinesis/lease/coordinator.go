@@ -69,6 +69,8 @@ type Coordinator struct {
 	observed  observations
 	freeSince map[string]time.Time // see view
 	missing   map[string]time.Time // see view
+	gone      map[string]struct{}  // shards that are not listed and that Kinesis does not know
+	openEnds  openEnds             // leases at SHARD_END of open shards
 	claims    map[string]time.Time // leases that this worker has asked for, since when
 	dice      *rand.Rand
 }
@@ -89,7 +91,7 @@ func New(cfg Config) (*Coordinator, *Registry) {
 		cfg: cfg, metrics: cfg.Metrics, log: cfg.Logger, woken: make(chan struct{}, 1),
 		table:     &table{svc: cfg.DynamoDB, name: cfg.Application, me: cfg.Worker, duration: cfg.Duration, timeout: min(cfg.Duration/4, 5*time.Second), now: cfg.Now},
 		backedOff: make(map[string]time.Time), start: cfg.Start, fromFirst: cfg.Start == StartAt{},
-		observed: make(observations), claims: make(map[string]time.Time), dice: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		observed: make(observations), gone: make(map[string]struct{}), openEnds: make(openEnds), claims: make(map[string]time.Time), dice: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
 	c.leases = newRegistry(c.ended)
 	return c, c.leases
@@ -222,25 +224,6 @@ func (c *Coordinator) view() *view {
 	return v
 }
 
-// list refreshes the shards. Where that fails the last list does: leases of shards that are known
-// can still be taken, and somebody has to.
-func (c *Coordinator) list(ctx context.Context) error {
-	now := time.Now()
-	if !c.lastList.IsZero() && now.Sub(c.lastList) < max(c.quarter(), time.Second) {
-		return nil
-	}
-	shards, err := listShards(ctx, c.cfg.Kinesis, c.cfg.Stream, 10*time.Second)
-	if c.listError = err; err != nil {
-		if c.shards == nil || ctx.Err() != nil {
-			return err
-		}
-		c.log.Error("the shards cannot be listed: new ones stay unread until they can", "err", err)
-		return nil
-	}
-	c.shards, c.lastList = shards, now
-	return nil
-}
-
 // look refreshes shards and leases.
 func (c *Coordinator) look(ctx context.Context) error {
 	if err := c.list(ctx); err != nil {
@@ -267,12 +250,17 @@ func (c *Coordinator) look(ctx context.Context) error {
 	maps.DeleteFunc(c.claims, func(id string, asked time.Time) bool { // an old one that is not there was granted, or refused
 		return (rows[id] == nil || rows[id].claim != c.table.me) && now.Sub(asked) > 2*c.table.timeout
 	})
-	open := 0
 	for id, s := range c.shards {
-		l := rows[id]
-		if l != nil {
+		if l := rows[id]; l != nil {
 			l.stale = s.another(l.shardStart)
 		}
+	}
+	if c.listError == nil {
+		c.openEnds.find(rows, c.shards, now, c.lastList, c.table.duration/2)
+	}
+	open := 0
+	for id := range c.shards {
+		l := rows[id]
 		if l == nil || !l.finished() {
 			open++
 		}
@@ -288,7 +276,9 @@ func (c *Coordinator) carryOut(ctx context.Context, p *plan) (took int) {
 			h.beginHandoff(e.why, c.cfg.Handoff)
 		}
 	}
-	c.cancelClaims(p.cancel)
+	cancelling, done := lingering(ctx, stopGrace)
+	defer done()
+	c.cancelClaims(cancelling, p.cancel)
 	took = c.take(ctx, p.take)
 	if took == len(p.take) {
 		c.ask(ctx, p.ask)
@@ -329,9 +319,11 @@ func (c *Coordinator) acquire(ctx context.Context, t taking) bool {
 		seen = nil
 	}
 	asked := time.Now()
-	// Not cut short by a stop: a lease that was taken without our knowing it would be nobody's
-	// until it expires.
-	l, err := c.table.acquire(context.WithoutCancel(ctx), s, seen, t.expired)
+	// Not cut short by a stop at once: a lease that was taken without our knowing it would be
+	// nobody's until it expires.
+	acquiring, done := lingering(ctx, stopGrace)
+	defer done()
+	l, err := c.table.acquire(acquiring, s, seen, t.expired)
 	if err != nil {
 		if !errors.Is(err, errFenced) && ctx.Err() == nil {
 			c.metrics.TableFailures.Inc()
@@ -346,6 +338,11 @@ func (c *Coordinator) acquire(ctx context.Context, t taking) bool {
 	change := metrics.LeaseAcquired
 	if t.asked {
 		change = metrics.LeaseStolen
+	}
+	if seen != nil && seen.open {
+		change = metrics.LeaseReopened
+		c.log.Error("a lease was at the end of its shard, and the shard is open: it is read on", "shard_id", s.ID,
+			"from", cmp.Or(l.checkpoint, "the start"), "checkpoint_time", l.checkedAt)
 	}
 	c.metrics.LeaseChanges.WithLabelValues(change).Inc()
 	h := newHeld(s, l, start, asked, c.table, c.metrics, c.log)
@@ -374,15 +371,19 @@ func (c *Coordinator) ask(ctx context.Context, all []asking) {
 // CancelClaims takes back what was asked for and not got: a lease that is handed over to a worker
 // that has stopped, or takes none, would be nobody's until the claim expires. It is called after
 // the last pass.
-func (c *Coordinator) CancelClaims() { c.cancelClaims(slices.Collect(maps.Keys(c.claims))) }
+func (c *Coordinator) CancelClaims() {
+	ctx, cancel := context.WithTimeout(context.Background(), ReleaseTimeout)
+	defer cancel()
+	c.cancelClaims(ctx, slices.Collect(maps.Keys(c.claims)))
+}
 
-func (c *Coordinator) cancelClaims(ids []string) {
+func (c *Coordinator) cancelClaims(ctx context.Context, ids []string) {
 	var group errgroup.Group
 	group.SetLimit(calls)
 	for _, id := range ids {
 		delete(c.claims, id)
 		group.Go(func() error {
-			if err := c.table.unclaim(context.Background(), id); err != nil && !errors.Is(err, errFenced) {
+			if err := c.table.unclaim(ctx, id); err != nil && !errors.Is(err, errFenced) {
 				c.log.Warn("a lease that was asked for could not be left to the others: it is free after a lease's time", "shard_id", id, "err", err)
 			}
 			return nil

@@ -190,7 +190,7 @@ func newHeld(s *shard, l *row, start StartAt, asked time.Time, t *table, m *metr
 		log:        log.With("shard_id", s.ID, "epoch", l.epoch),
 		checkpoint: checkpoint{written: l.checkpoint, writing: make(chan struct{}, 1)},
 		fenceAfter: t.duration * 3 / 4,
-		beginning:  Beginning{Start: start, Checkpoint: l.checkpoint, CheckpointTime: parseTime(l.checkedAt), ReadTo: l.readUpTo(start)},
+		beginning:  l.from(start),
 	}
 	h.checkpoint.write = func(ctx context.Context, sequenceNumber, at string, before []string) error {
 		return t.checkpoint(ctx, s.ID, l.epoch, sequenceNumber, at, before)
@@ -253,14 +253,18 @@ func (h *Held) WriteCheckpoint(ctx context.Context) error {
 }
 
 // WriteEnd closes the shard: it waits until all of it is finished and writes SHARD_END, again and
-// again while the lease is ours, since the children wait for it.
+// again while the lease is ours, since the children wait for it. A stop does not wait for a table
+// that does not take it: the next owner finds the end again.
 func (h *Held) WriteEnd() error {
 	if err := h.inFlight.wait(h.over); err != nil {
 		return err
 	}
 	h.checkpoint.end()
-	err := retry.Do(h.over, time.Second, func() error {
-		err := h.WriteCheckpoint(h.over)
+	ctx, cancel := lingering(h.reading, stopGrace)
+	defer cancel()
+	defer context.AfterFunc(h.over, cancel)()
+	err := retry.Do(ctx, time.Second, func() error {
+		err := h.WriteCheckpoint(ctx)
 		if errors.Is(err, errFenced) {
 			return retry.Stop(err)
 		}

@@ -1,7 +1,9 @@
 package lease
 
 import (
+	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,5 +236,45 @@ func TestAHeldLeaseChangesAsItIsDrawn(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A refusal that the item contradicts is no loss: a storm of them would end every lease.
+func TestARefusalThatTheItemContradictsIsNotBelieved(t *testing.T) {
+	for name, body := range map[string]string{
+		"without the item": `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed"}`,
+		"with another item": `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed",
+			"Item":{"ShardID":{"S":"shard"},"AssignedTo":{"S":"me"},"LeaseEpoch":{"N":"1"},"LeaseCounter":{"N":"1"}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			streamtest.Bubble(t, func(t *testing.T) {
+				c := streamtest.New(t, 1, awstest.Options{})
+				h := testHeld(t, c)
+				done := h.Add(at(1))
+				done()
+				var refusing atomic.Bool
+				refusing.Store(true)
+				c.OnCall(func(k *streamtest.Call) {
+					if k.Action == "dynamodb:UpdateItem" && refusing.Load() {
+						k.Say(400, body)
+					}
+				})
+				if _, err := h.table.renew(t.Context(), "shard", h.epoch, time.Time{}); err == nil || errors.Is(err, errFenced) {
+					t.Errorf("the renewal: %v", err)
+				}
+				if err := h.WriteCheckpoint(t.Context()); err == nil || errors.Is(err, errFenced) || h.over.Err() != nil {
+					t.Errorf("the checkpoint: %v, the lease is over: %v", err, h.over.Err())
+				}
+				refusing.Store(false)
+				if err := h.WriteCheckpoint(t.Context()); err != nil {
+					t.Errorf("the next checkpoint: %v", err)
+				}
+				c.Set("shard", attrOwner, "other")
+				refusing.Store(true)
+				if _, err := h.table.renew(t.Context(), "shard", h.epoch, time.Time{}); name == "without the item" && !errors.Is(err, errFenced) {
+					t.Errorf("a renewal of another's lease: %v", err)
+				}
+			})
+		})
 	}
 }

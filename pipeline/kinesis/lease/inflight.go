@@ -31,14 +31,15 @@ type inFlight struct {
 // handed is one batch in flight: when it is done, everything up to last is finished, once all
 // before it is.
 type handed struct {
-	last Position
-	done bool
+	last  Position
+	since time.Time // when it was handed to the pipeline
+	done  bool
 }
 
 // add enters a batch that ends at last, and returns what acknowledges it. It is called in the order
 // of the shard, before the batch is handed on.
 func (q *inFlight) add(last Position) (acknowledge func()) {
-	b := &handed{last: last}
+	b := &handed{last: last, since: time.Now()}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.batches = append(q.batches, b)
@@ -71,6 +72,17 @@ func (q *inFlight) caughtUp(at time.Time) {
 		return
 	}
 	q.readTo = later(q.readTo, at)
+}
+
+// waiting is how long the oldest batch that is not finished has been in the pipeline, 0 if there is
+// none.
+func (q *inFlight) waiting() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.batches) == 0 {
+		return 0
+	}
+	return time.Since(q.batches[0].since)
 }
 
 // position is that up to which all is finished.

@@ -32,7 +32,7 @@ func (r *Registry) hold(h *Held) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held[h.shard.ID] = &registered{Held: h}
-	h.metrics.Lag.Set(h.shard.ID, 0)
+	h.metrics.Lag.Hold(h.shard.ID, h.inFlight.waiting)
 }
 
 // Get returns the held lease of a shard, nil if it is not held.

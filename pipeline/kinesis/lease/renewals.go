@@ -87,7 +87,10 @@ func (c *Coordinator) WriteCheckpoints(ctx context.Context, every time.Duration)
 		group.SetLimit(32)
 		for _, h := range c.leases.All() {
 			group.Go(func() error {
-				if err := h.WriteCheckpoint(h.over); err != nil && h.over.Err() == nil {
+				writing, cancel := context.WithCancel(h.over)
+				defer cancel()
+				defer context.AfterFunc(ctx, cancel)()
+				if err := h.WriteCheckpoint(writing); err != nil && writing.Err() == nil {
 					h.log.Warn("the checkpoint could not be written: trying again", "err", err)
 				}
 				return nil

@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ type shard struct {
 	Parents []string // none, the parent of a split, or both parents of a merge
 	Start   string   // first sequence number: two shards of one name in two streams differ in it
 	Closed  bool     // no record will be added
+	End     string   // the last sequence number that it may have; "" unless it is closed
 }
 
 // another reports whether a shard of the same name began elsewhere: it is a shard of a stream that
@@ -91,7 +93,8 @@ func listShards(ctx context.Context, svc *awskinesis.Client, stream Stream, time
 			sh := &shard{ID: aws.ToString(s.ShardId)}
 			if s.SequenceNumberRange != nil {
 				sh.Start = aws.ToString(s.SequenceNumberRange.StartingSequenceNumber)
-				sh.Closed = s.SequenceNumberRange.EndingSequenceNumber != nil
+				sh.End = aws.ToString(s.SequenceNumberRange.EndingSequenceNumber)
+				sh.Closed = sh.End != ""
 			}
 			for _, p := range []*string{s.ParentShardId, s.AdjacentParentShardId} {
 				if aws.ToString(p) != "" {
@@ -119,6 +122,26 @@ func OpenShard(ctx context.Context, svc *awskinesis.Client, stream Stream) (shar
 		}
 	}
 	return "", nil
+}
+
+// Ending is what the list of shards shows of the end of a shard.
+type Ending struct {
+	Closed   bool
+	Last     string // no record has a greater sequence number; "" unless it is closed
+	Children bool   // shards are listed that it was split or merged into
+}
+
+// EndOf asks Kinesis for the end of a shard. Of one that is not listed nothing is known.
+func EndOf(ctx context.Context, svc *awskinesis.Client, stream Stream, shardID string) (Ending, error) {
+	shards, err := listShards(ctx, svc, stream, 10*time.Second)
+	if err != nil || shards[shardID] == nil {
+		return Ending{}, err
+	}
+	e := Ending{Closed: shards[shardID].Closed, Last: shards[shardID].End}
+	for _, s := range shards {
+		e.Children = e.Children || slices.Contains(s.Parents, shardID)
+	}
+	return e, nil
 }
 
 // mayStart is the parent gate: a child may be read only when each of its parents is finished or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	ddb "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"rootwatch/pipeline/awserr"
 	"rootwatch/pipeline/dynamo"
 )
 
@@ -57,6 +59,7 @@ type row struct {
 	epoch      int64
 	counter    int64
 	hasCounter bool
+	open       bool // at SHARD_END, and its shard is open: it is to be read on
 	stale      bool // of a deleted stream's shard that had the same name: it says nothing about this one
 }
 
@@ -65,7 +68,7 @@ func (l *row) version() string {
 	return fmt.Sprintf("%s/%d/%d/%s", l.owner, l.epoch, l.counter, l.timeout)
 }
 
-func (l *row) finished() bool { return l.checkpoint == ShardEnd && !l.stale }
+func (l *row) finished() bool { return l.checkpoint == ShardEnd && !l.stale && !l.open }
 
 // table is the lease table. Its methods are single DynamoDB calls (scan: one a page) and hold no
 // state.
@@ -210,8 +213,12 @@ func (t *table) acquire(ctx context.Context, s *shard, seen *row, expired bool) 
 		values[":parent"] = dynamo.String(s.Parents[0])
 		set += ", ParentShardId = :parent"
 	}
-	return t.update(ctx, s.ID, set+" REMOVE ClaimRequest",
-		"(attribute_not_exists(Checkpoint) OR Checkpoint <> :end) AND ("+free+") AND ("+unclaimed+")", values)
+	unfinished, remove := "attribute_not_exists(Checkpoint) OR Checkpoint <> :end", " REMOVE ClaimRequest"
+	if seen != nil && seen.open {
+		goOn, forget := seen.readOn(values)
+		unfinished, set, remove = "Checkpoint = :end", set+goOn, remove+forget
+	}
+	return t.update(ctx, s.ID, set+remove, "("+unfinished+") AND ("+free+") AND ("+unclaimed+")", values, nil)
 }
 
 // lowerFirstStart puts an earlier first start in the place of seen ("": of none).
@@ -220,7 +227,7 @@ func (t *table) lowerFirstStart(ctx context.Context, seen string, first time.Tim
 	if seen != "" {
 		condition, values[":seen"] = "FirstStart = :seen", dynamo.String(seen)
 	}
-	_, err := t.update(ctx, startKey, "SET FirstStart = :first", condition, values)
+	_, err := t.update(ctx, startKey, "SET FirstStart = :first", condition, values, nil)
 	return err
 }
 
@@ -234,7 +241,7 @@ func (t *table) renew(ctx context.Context, shardID string, epoch int64, readTo t
 		set += ", ReadTime = :read"
 		values[":read"] = dynamo.String(readTo.UTC().Format(time.RFC3339Nano))
 	}
-	return t.update(ctx, shardID, set, "AssignedTo = :me AND LeaseEpoch = :epoch", values)
+	return t.update(ctx, shardID, set, "AssignedTo = :me AND LeaseEpoch = :epoch", values, t.ours(epoch))
 }
 
 // checkpoint writes a sequence number, or SHARD_END, into a lease that is ours and whose checkpoint
@@ -258,14 +265,16 @@ func (t *table) checkpoint(ctx context.Context, shardID string, epoch int64, seq
 		values[":at"] = dynamo.String(at)
 		set += ", CheckpointTime = :at"
 	}
-	_, err := t.update(ctx, shardID, set, condition, values)
+	_, err := t.update(ctx, shardID, set, condition, values, func(l *row) bool {
+		return t.ours(epoch)(l) && (l.checkpoint == sequenceNumber || slices.Contains(before, l.checkpoint))
+	})
 	return err
 }
 
 // release makes a lease that is ours free. A claim stays: it is the claimer's turn.
 func (t *table) release(ctx context.Context, shardID string, epoch int64) error {
 	_, err := t.update(ctx, shardID, "SET LeaseCounter = LeaseCounter + :one REMOVE AssignedTo, LeaseTimeout", "AssignedTo = :me AND LeaseEpoch = :epoch",
-		dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":one": dynamo.Number(1)})
+		dynamo.Item{":me": dynamo.String(t.me), ":epoch": dynamo.Number(epoch), ":one": dynamo.Number(1)}, t.ours(epoch))
 	return err
 }
 
@@ -273,13 +282,13 @@ func (t *table) release(ctx context.Context, shardID string, epoch int64) error 
 func (t *table) claim(ctx context.Context, l *row) error {
 	_, err := t.update(ctx, l.shardID, "SET ClaimRequest = :me",
 		"AssignedTo = :owner AND LeaseEpoch = :epoch AND (attribute_not_exists(ClaimRequest) OR ClaimRequest = :none OR ClaimRequest = :me) AND (attribute_not_exists(Checkpoint) OR Checkpoint <> :end)",
-		dynamo.Item{":me": dynamo.String(t.me), ":owner": dynamo.String(l.owner), ":epoch": dynamo.Number(l.epoch), ":none": dynamo.String(""), ":end": dynamo.String(ShardEnd)})
+		dynamo.Item{":me": dynamo.String(t.me), ":owner": dynamo.String(l.owner), ":epoch": dynamo.Number(l.epoch), ":none": dynamo.String(""), ":end": dynamo.String(ShardEnd)}, nil)
 	return err
 }
 
 // unclaim takes our claim on a lease back.
 func (t *table) unclaim(ctx context.Context, shardID string) error {
-	_, err := t.update(ctx, shardID, "REMOVE ClaimRequest", "ClaimRequest = :me", dynamo.Item{":me": dynamo.String(t.me)})
+	_, err := t.update(ctx, shardID, "REMOVE ClaimRequest", "ClaimRequest = :me", dynamo.Item{":me": dynamo.String(t.me)}, nil)
 	return err
 }
 
@@ -293,31 +302,57 @@ func (t *table) remove(ctx context.Context, l *row) error {
 		in.ExpressionAttributeValues = dynamo.Item{":counter": dynamo.Number(l.counter)}
 	}
 	if _, err := t.svc.DeleteItem(ctx, in); err != nil {
-		return t.fail("removing", l.shardID, err)
+		return t.fail(ctx, "removing", l.shardID, err, nil)
 	}
 	return nil
 }
 
-func (t *table) update(ctx context.Context, shardID, update, condition string, values dynamo.Item) (*row, error) {
+// update is one conditional write. holds, which may be nil, reports whether the condition holds for
+// an item: a refusal that the item contradicts is not believed.
+func (t *table) update(ctx context.Context, shardID, update, condition string, values dynamo.Item, holds func(*row) bool) (*row, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	in := &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: t.key(shardID), UpdateExpression: &update, ConditionExpression: &condition,
 		ExpressionAttributeValues: values, ReturnValues: ddb.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: ddb.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 	out, err := t.svc.UpdateItem(ctx, in)
 	if err != nil {
-		return nil, t.fail("updating", shardID, err)
+		return nil, t.fail(ctx, "updating", shardID, err, holds)
 	}
 	return parseRow(out.Attributes), nil
 }
 
-func (t *table) fail(doing, shardID string, err error) error {
+// fail is errFenced for a write whose condition does not hold. Where a lease would be lost by it,
+// that is believed when the item is seen: the answer shows it, or the table is read. (By Scan, for
+// which the role has the permission; it is consistent.)
+func (t *table) fail(ctx context.Context, doing, shardID string, err error, holds func(*row) bool) error {
 	var condition *ddb.ConditionalCheckFailedException
-	if errors.As(err, &condition) {
+	switch {
+	case !errors.As(err, &condition):
+		return fmt.Errorf("%s the lease of %s in table %s: %w", doing, shardID, t.name, err)
+	case holds == nil:
 		return errFenced
 	}
-	return fmt.Errorf("%s the lease of %s in table %s: %w", doing, shardID, t.name, err)
+	there := parseRow(condition.Item)
+	if len(condition.Item) == 0 {
+		rows, _, err := t.scan(ctx)
+		if err != nil {
+			return fmt.Errorf("%s the lease of %s: refused, and whose it is cannot be seen: %w", doing, shardID, err)
+		}
+		there = rows[shardID]
+	}
+	if there != nil && holds(there) {
+		return fmt.Errorf("%s the lease of %s in table %s: %w", doing, shardID, t.name,
+			&awserr.StrangeError{Operation: "DynamoDB UpdateItem", Problem: "refuses a condition that holds"})
+	}
+	return errFenced
+}
+
+// ours reports whether a lease is held by us under that epoch.
+func (t *table) ours(epoch int64) func(*row) bool {
+	return func(l *row) bool { return l.owner == t.me && l.epoch == epoch }
 }
 
 // Stamp is a time as the lease table has it, "" if it is not known.
