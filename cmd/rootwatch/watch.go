@@ -81,11 +81,15 @@ func (f *runFlags) newWorker(awsConfig aws.Config, log *slog.Logger, registry *p
 	if w.stages, err = pipeline.New(config); err != nil {
 		return nil, usageError{err}
 	}
+	var ran kinesis.Memory
+	if w.calls != nil {
+		ran = w.ran
+	}
 	w.source, err = kinesis.New(kinesis.Config{
 		Kinesis:  awskinesis.NewFromConfig(streamAWS),
 		DynamoDB: table,
 		Region:   streamAWS.Region,
-		Stream:   f.stream, Application: f.application, Start: f.start.config(),
+		Stream:   f.stream, Application: f.application, Start: f.start.config(), Ran: ran,
 		PollInterval: f.pollInterval, LeaseDuration: f.leaseDuration, CheckpointInterval: f.checkpointInterval,
 		ShutdownTimeout: f.shutdownTimeout, MaxRecords: f.maxRecords, FetchMemory: f.fetchMemory,
 		Registerer: registry, Logger: log,
@@ -109,7 +113,9 @@ func (w *worker) run(ctx context.Context) error {
 	refresh, stop := context.WithCancel(ctx)
 	defer stop()
 	if w.calls != nil {
+		firstStart := w.source.FirstStart()
 		refreshing.Go(func() { w.calls.Refresh(refresh, refreshLedger, w.raise) })
+		refreshing.Go(func() { w.calls.Live(refresh, w.source.Stream(), firstStart, refreshLedger) })
 	}
 	return w.stages.Run(ctx, w.source)
 }
@@ -141,10 +147,20 @@ func (w *worker) prepare(ctx context.Context) error {
 	if w.calls == nil {
 		return nil
 	}
-	if err := w.calls.Prepare(ctx); err != nil {
+	if err := w.calls.Begin(ctx, w.source.Stream(), w.source.FirstStart()); err != nil {
 		return err
 	}
 	return w.calls.Restore(ctx, w.stages.Label, w.raise)
+}
+
+// ran makes the ledger ready and returns what it remembers of the application. The source asks
+// before it decides from when on to read.
+func (w *worker) ran(ctx context.Context) (firstStart, lastAlive time.Time, err error) {
+	if err := w.calls.Prepare(ctx); err != nil {
+		return time.Time{}, time.Time{}, err
+	}
+	life, err := w.calls.Ran(ctx, w.source.Stream())
+	return life.FirstStart, life.LastAlive, err
 }
 
 // raise shows a call that a task has counted.

@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -20,6 +21,11 @@ type Start struct {
 	Time        time.Time // at the first record that arrived then or later; zero with TrimHorizon false: at the application's first start
 }
 
+// Memory returns when the application was first started and when it lived last, as far as something
+// that outlives the lease table remembers; zero times if nothing does. It is asked when the stream
+// and the lease table are there.
+type Memory func(context.Context) (firstStart, lastAlive time.Time, err error)
+
 // Config is what a worker needs. The clients' region, credentials and endpoints are the worker's.
 type Config struct {
 	Kinesis  *awskinesis.Client
@@ -29,6 +35,7 @@ type Config struct {
 	Stream             string // name or ARN
 	Application        string // name of the lease table
 	Start              Start
+	Ran                Memory        // nil: nobody remembers
 	PollInterval       time.Duration // pause after an empty answer of a shard
 	LeaseDuration      time.Duration // a lease not renewed for this long is free; 2 s at least
 	CheckpointInterval time.Duration

@@ -60,6 +60,7 @@ func New(cfg Config) (*Worker, error) {
 	})
 	leaseConfig := lease.Config{
 		DynamoDB: cfg.DynamoDB, Kinesis: cfg.Kinesis, Stream: w.stream, Application: cfg.Application, Worker: me,
+		Ran:      cfg.Ran,
 		Start:    lease.StartAt{Oldest: cfg.Start.TrimHorizon, Time: cfg.Start.Time},
 		Duration: cfg.LeaseDuration, Handoff: cfg.HandoffTimeout, Readable: w.breaker.Check, Metrics: w.metrics, Logger: w.log, Now: time.Now,
 	}
@@ -163,6 +164,13 @@ func (w *Worker) stop(library *kcl.Library, coordinated <-chan struct{}) error {
 		}
 	}
 }
+
+// Stream is the stream's name, also where it was given as an ARN.
+func (w *Worker) Stream() string { return w.stream.Name }
+
+// FirstStart is when the application was first started, once Prepare has succeeded and until Run
+// begins.
+func (w *Worker) FirstStart() time.Time { return w.coordinator.FirstStart() }
 
 // Ready reports why the worker does not watch, nil if it does: the lease table is readable, it
 // holds leases or there are none for it to take, and each shard that it holds has answered of late.

@@ -30,8 +30,11 @@ type Config struct {
 	Application string  // name of the lease table
 	Worker      string  // unique to this process
 	Start       StartAt // the zero value: at the application's first start
-	Duration    time.Duration
-	Handoff     time.Duration // limit of a handoff
+	// Ran returns when the application was first started and when it lived last, as far as something
+	// that outlives the lease table remembers; zero times if nothing does. Nil: nobody remembers.
+	Ran      func(context.Context) (firstStart, lastAlive time.Time, err error)
+	Duration time.Duration
+	Handoff  time.Duration // limit of a handoff
 	// Readable is asked before each look at the table: how many leases are held, and which shards
 	// are not finished. While it returns an error Kinesis gives this worker no records: the leases
 	// are given up then, and none is taken.
@@ -126,7 +129,14 @@ func (c *Coordinator) makeTable(ctx context.Context) error {
 	if err != nil {
 		return dynamo.Explain(err, c.table.svc, c.table.name)
 	}
+	begins := c.first.time.IsZero()
 	c.first.adopt(kept, kept.Equal(proposed), wait)
+	if begins {
+		if err := c.recall(ctx); err != nil {
+			c.first.time = time.Time{} // the next try begins again
+			return err
+		}
+	}
 	c.restart()
 	return nil
 }

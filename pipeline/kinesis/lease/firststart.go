@@ -45,6 +45,26 @@ func (c *Coordinator) keepFirst(ctx context.Context, seen string) error {
 	return nil
 }
 
+// recall takes over the first start that the application remembers outside the lease table, where
+// the table's is later: the table was lost, or is named otherwise, and nobody ran who knew better.
+// The next look puts it into the table.
+func (c *Coordinator) recall(ctx context.Context) error {
+	if c.cfg.Ran == nil {
+		return nil
+	}
+	first, lastAlive, err := c.cfg.Ran(ctx)
+	if err != nil || first.IsZero() || !first.Before(c.first.time) {
+		return err
+	}
+	c.log.Warn("the lease table is younger than the application: shards without a checkpoint are read from the application's first start, or from the oldest record that is left; copies are recognised",
+		"table", c.table.name, "table_start", Stamp(c.first.time), "first_start", Stamp(first), "last_alive", Stamp(lastAlive))
+	c.first.time = first
+	return nil
+}
+
+// FirstStart is the application's first start, once Prepare has succeeded and until Run begins.
+func (c *Coordinator) FirstStart() time.Time { return c.first.time }
+
 // restart has leases without a checkpoint begin at the first start, where that is configured.
 func (c *Coordinator) restart() {
 	if c.fromFirst {
