@@ -61,7 +61,8 @@ var calls = map[string]func(*testing.T, *awskinesis.Client, *dynamodb.Client) er
 	"UpdateItem": func(t *testing.T, _ *awskinesis.Client, d *dynamodb.Client) error {
 		_, err := d.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
 			TableName: aws.String("calls"), Key: map[string]ddb.AttributeValue{"id": &ddb.AttributeValueMemberS{Value: "one"}},
-			UpdateExpression: aws.String("REMOVE x"), ReturnValues: ddb.ReturnValueAllNew,
+			UpdateExpression: aws.String("SET seen = :seen"), ReturnValues: ddb.ReturnValueAllNew,
+			ExpressionAttributeValues: map[string]ddb.AttributeValue{":seen": &ddb.AttributeValueMemberS{Value: "now"}},
 		})
 		return err
 	},
