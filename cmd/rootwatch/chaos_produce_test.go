@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,12 +18,16 @@ import (
 func (c *chaos) produce(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	random := rand.New(rand.NewPCG(2, 3))
+	random := rand.New(rand.NewPCG(c.seed, 2))
+	rate := *chaosRate
+	if c.outage != nil {
+		rate = 20
+	}
 	for ctx.Err() == nil {
 		<-tick.C
 		var entries []types.PutRecordsRequestEntry
 		var roots []string
-		for range *chaosRate / 10 {
+		for range rate / 10 {
 			c.records++
 			data := chaosEvent(fmt.Sprintf("other-%d", c.records), "AssumedRole")
 			switch n := random.IntN(100); {
@@ -34,11 +39,15 @@ func (c *chaos) produce(ctx context.Context) {
 				data = data[:len(data)/2]
 			case n < 13:
 				data = []byte("\xf3\x89\x9a\xc2 no aggregate")
+			case n < 18 && c.large > 0:
+				data = fmt.Appendf(data[:len(data)-2], `,"requestParameters":{"x":"%s"}}}`, strings.Repeat("x", c.large))
 			}
 			entries = append(entries, types.PutRecordsRequestEntry{Data: data, PartitionKey: aws.String(fmt.Sprint(random.Uint64()))})
 		}
-		c.put(entries)
+		c.mu.Lock()
 		c.roots = append(c.roots, roots...)
+		c.mu.Unlock()
+		c.put(entries)
 	}
 }
 
