@@ -31,15 +31,11 @@ func (c *chaos) calm() {
 // that it is ready.
 func (c *chaos) check() {
 	missing := c.roots
-	c.eventually(90*time.Second, "every root call is told and written down", func() bool {
+	c.eventually(time.Minute, "every root call is told and written down", func() bool {
 		missing = c.missing(missing)
 		return len(missing) == 0
-	}, func() string { return fmt.Sprintf("%d of %d root calls are missing", len(missing), len(c.roots)) })
-	var ended []string
-	c.eventually(30*time.Second, "only shards that have ended are taken for ended", func() bool {
-		ended = c.endedAndOpen()
-		return len(ended) == 0
-	}, func() string { return fmt.Sprintf("at SHARD_END, and open: %v", ended) })
+	}, func() string { return fmt.Sprintf("; %d of %d root calls are missing", len(missing), len(c.roots)) })
+	c.eventually(30*time.Second, "only shards that have ended are taken for ended", func() bool { return len(c.endedAndOpen()) == 0 }, func() string { return "" })
 	c.eventually(30*time.Second, "every worker is ready", func() bool {
 		return !slices.ContainsFunc(c.workers, func(w *process) bool { code, _ := w.ready(); return code != http.StatusOK })
 	}, func() string { return "" })
@@ -53,11 +49,12 @@ func (c *chaos) eventually(within time.Duration, what string, ok func() bool, mo
 		if time.Now().Before(end) {
 			continue
 		}
+		c.t.Logf("at SHARD_END, and open: %v", c.endedAndOpen())
 		for slot, w := range c.workers {
 			code, text := w.ready()
 			c.t.Logf("worker %d: /-/ready answers %d %s", slot, code, strings.TrimSpace(text))
 		}
-		c.t.Fatalf("not within %s: %s; %s; actions %v", within, what, more(), c.actions)
+		c.t.Fatalf("not within %s: %s%s; actions %v", within, what, more(), c.actions)
 	}
 }
 
@@ -138,26 +135,29 @@ func (c *chaos) watchMemory(ctx context.Context) {
 	}
 }
 
-// logDoubled says after which act root calls were told a second time.
+// logDoubled tells after which act root calls were told a second time, and whether the worker that told them first had ended or
+// told them twice itself.
 func (c *chaos) logDoubled() {
 	type telling struct {
 		id string
 		at time.Time
+		by *process
 	}
 	var tellings []telling
 	for _, p := range c.all {
 		for _, line := range p.lines() {
 			if at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(line["time"])); err == nil && line["msg"] == "root call" {
-				tellings = append(tellings, telling{fmt.Sprint(line["event_id"]), at})
+				tellings = append(tellings, telling{fmt.Sprint(line["event_id"]), at, p})
 			}
 		}
 	}
 	slices.SortFunc(tellings, func(a, b telling) int { return a.at.Compare(b.at) })
-	known := make(map[string]bool)
+	first := make(map[string]telling)
 	after := make(map[string]int)
 	for _, t := range tellings {
-		if !known[t.id] {
-			known[t.id] = true
+		before, known := first[t.id]
+		if !known {
+			first[t.id] = t
 			continue
 		}
 		last := "nothing"
@@ -165,6 +165,12 @@ func (c *chaos) logDoubled() {
 			if d.began.Before(t.at) {
 				last = d.name
 			}
+		}
+		switch {
+		case before.by == t.by:
+			last += ", by itself"
+		case !slices.Contains(c.workers, before.by):
+			last += ", of one that ended"
 		}
 		after[last]++
 	}
@@ -227,7 +233,7 @@ func (c *chaos) compare(shard, checkpoint string) {
 	if before == "" || before == checkpoint || checkpoint == "SHARD_END" {
 		return
 	}
-	if before == "SHARD_END" || hashKey(&checkpoint).Cmp(hashKey(&before)) < 0 {
+	if before == "SHARD_END" || checkpoint == "" || hashKey(&checkpoint).Cmp(hashKey(&before)) < 0 {
 		c.regressions++
 		c.t.Errorf("the checkpoint of %s went from %s to %q", shard, before, checkpoint)
 	}
