@@ -20,8 +20,8 @@ func (c *chaos) produce(ctx context.Context) {
 	defer tick.Stop()
 	random := rand.New(rand.NewPCG(c.seed, 2))
 	rate := *chaosRate
-	if c.outage != nil {
-		rate = 20
+	if c.outage != nil { // they run beside each other; every shard gets a root call a second
+		rate = 100
 	}
 	for ctx.Err() == nil {
 		<-tick.C

@@ -43,25 +43,17 @@ func scenarios() []scenario {
 		{name: "everything", acts: everyFault(), anywhere: true},
 
 		{name: "empty answers", always: []awstest.Fault{{Effect: awstest.Empty, Operation: "GetRecords", Probability: half}}},
-		{name: "answers without iterator", always: []awstest.Fault{{Effect: awstest.NoIterator, Probability: few}},
-			pending: "an answer without iterator ends an open shard for ever"},
+		{name: "answers without iterator", always: []awstest.Fault{{Effect: awstest.NoIterator, Probability: few}}},
 		{name: "answers of the call before", always: []awstest.Fault{{Effect: awstest.Repeat, Probability: some}}},
 		{name: "records backwards", always: []awstest.Fault{{Effect: awstest.Backwards, Probability: half}}},
-		{name: "blank answers", always: []awstest.Fault{{Effect: awstest.Blank, Probability: few}},
-			pending: "{} ends an open shard for ever, and is a nil pointer at the start"},
-		{name: "truncated answers", always: []awstest.Fault{{Effect: awstest.Truncated, Probability: some}},
-			pending: "an answer that cannot be read ends a worker that is starting"},
-		{name: "web pages", always: []awstest.Fault{{Effect: awstest.HTML, Probability: some}},
-			pending: "an answer that cannot be read ends a worker that is starting"},
-		{name: "shards missing from the list", always: []awstest.Fault{{Effect: awstest.Short, Probability: half}, {Effect: awstest.Empty, Operation: "ListShards", Probability: half}},
-			pending: "the lease of a shard that a list does not show is removed, and the shard read again from its start"},
-		{name: "conditions fail", always: []awstest.Fault{{Effect: awstest.ConditionFails, Probability: some}},
-			pending: "a lease is given up for a condition that fails though it holds"},
-		{name: "conditions fail without item", always: []awstest.Fault{{Effect: awstest.ConditionFailsBare, Probability: some}},
-			pending: "a lease is given up for a condition that fails though it holds"},
+		{name: "blank answers", always: []awstest.Fault{{Effect: awstest.Blank, Probability: few}}},
+		{name: "truncated answers", always: []awstest.Fault{{Effect: awstest.Truncated, Probability: some}}},
+		{name: "web pages", always: []awstest.Fault{{Effect: awstest.HTML, Probability: some}}},
+		{name: "shards missing from the list", always: []awstest.Fault{{Effect: awstest.Short, Probability: half}, {Effect: awstest.Empty, Operation: "ListShards", Probability: half}}},
+		{name: "conditions fail", always: []awstest.Fault{{Effect: awstest.ConditionFails, Probability: some}}},
+		{name: "conditions fail without item", always: []awstest.Fault{{Effect: awstest.ConditionFailsBare, Probability: some}}},
 		{name: "answers lost after their effect", always: []awstest.Fault{{Effect: awstest.DropAfter, Probability: half}}},
-		{name: "half-open connections", always: []awstest.Fault{{Effect: awstest.HalfOpen, Probability: few}},
-			pending: "an answer that cannot be read ends a worker that is starting"},
+		{name: "half-open connections", always: []awstest.Fault{{Effect: awstest.HalfOpen, Probability: few}}},
 		{name: "lease table deleted", acts: []act{{"lease table deleted", (*chaos).deleteLeases}}, again: true},
 		{name: "ledger deleted", acts: []act{{"ledger deleted", (*chaos).deleteLedger}}},
 		{name: "clock jumps", acts: slices.Repeat([]act{{"clock jumps", (*chaos).moveClock}}, 5)},
@@ -78,10 +70,8 @@ func scenarios() []scenario {
 			pending: "a worker that has lost its leases answers that it is ready until they expire"},
 		{name: "outage: records are denied", outage: []awstest.Fault{{Operation: "GetRecords", Effect: awstest.Deny}},
 			pending: "a worker that gets no records answers that it is ready for longer than a lease lasts"},
-		{name: "outage: calls cannot be written down", outage: []awstest.Fault{{Operation: "PutItem", Effect: awstest.Deny}},
-			pending: "a worker that cannot write calls down answers that it is ready"},
-		{name: "outage: writing calls down hangs", outage: []awstest.Fault{{Operation: "PutItem", Effect: awstest.Hang}},
-			pending: "a worker that cannot write calls down answers that it is ready"},
+		{name: "outage: calls cannot be written down", outage: []awstest.Fault{{Operation: "PutItem", Effect: awstest.Deny}}},
+		{name: "outage: writing calls down hangs", outage: []awstest.Fault{{Operation: "PutItem", Effect: awstest.Hang}}},
 	}
 }
 
@@ -117,9 +107,6 @@ func everyFault() []act {
 		{"without iterator", awstest.Fault{Effect: awstest.NoIterator, Probability: some}},
 		{"blank", awstest.Fault{Effect: awstest.Blank, Probability: some}},
 	} {
-		if (f.fault.Effect == awstest.NoIterator || f.fault.Effect == awstest.Blank) && !*chaosPending {
-			continue // see the scenarios of their own
-		}
 		all = append(all, act{f.name, func(c *chaos, ctx context.Context, slot int) { c.injectOne(ctx, slot, f.fault) }})
 	}
 	return all
