@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,13 +43,21 @@ type process struct {
 // startWorker starts `rootwatch run`, or another command's arguments, against an endpoint, as the identity key.
 func startWorker(t *testing.T, endpoints map[string]string, key string, args ...string) *process {
 	t.Helper()
+	return startWorkerBy(t, nil, endpoints, key, args...)
+}
+
+// startWorkerBy starts a worker by a command that becomes the program which its last arguments name: one that sets limits. What
+// endpoints holds is the environment.
+func startWorkerBy(t *testing.T, by []string, endpoints map[string]string, key string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, address: freeAddress(t), log: filepath.Join(t.TempDir(), "log"), exited: make(chan error, 1)}
 	log, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p.cmd = exec.Command(os.Args[0], append([]string{"run", "--web.listen-address=" + p.address, "--log.format=json"}, args...)...)
+	command := slices.Concat(by, []string{os.Args[0], "run", "--web.listen-address=" + p.address, "--log.format=json"}, args)
+	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Stderr = log
 	p.cmd.Env = []string{asProgram + "=1", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + key, "AWS_SECRET_ACCESS_KEY=test", "HOME=" + t.TempDir()}
 	for name, value := range endpoints {

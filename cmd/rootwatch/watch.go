@@ -21,6 +21,9 @@ import (
 	"rootwatch/pipeline/ledger"
 )
 
+// now is the calendar that the worker's parts go by. The chaos test moves it.
+var now = time.Now
+
 // newRegistry returns a registry with what every Go program shows.
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
@@ -69,11 +72,11 @@ func (f *runFlags) newWorker(awsConfig aws.Config, log *slog.Logger, registry *p
 	streamAWS := streamConfig(awsConfig, f.stream)
 	w := &worker{aws: awsConfig, stream: f.stream, region: streamAWS.Region, log: log}
 	config := pipeline.Config{
-		Sinks: sinks, TrustedSources: f.trustedSources, HeartbeatRegions: f.heartbeatRegions, MaxAccounts: f.maxAccounts, Registerer: registry, Logger: log,
+		Sinks: sinks, TrustedSources: f.trustedSources, HeartbeatRegions: f.heartbeatRegions, MaxAccounts: f.maxAccounts, Registerer: registry, Logger: log, Now: now,
 	}
 	var err error
 	if f.ledgerTable != "" {
-		if w.calls, err = ledger.New(ledger.Config{DynamoDB: table, Table: f.ledgerTable, Remember: rememberedCalls, Registerer: registry, Logger: log}); err != nil {
+		if w.calls, err = ledger.New(ledger.Config{DynamoDB: table, Table: f.ledgerTable, Remember: rememberedCalls, Registerer: registry, Logger: log, Now: now}); err != nil {
 			return nil, usageError{err}
 		}
 		config.Ledger, config.Labelled = w.calls, w.calls.Label
@@ -92,7 +95,7 @@ func (f *runFlags) newWorker(awsConfig aws.Config, log *slog.Logger, registry *p
 		Stream:   f.stream, Application: f.application, Start: f.start.config(), Ran: ran,
 		PollInterval: f.pollInterval, LeaseDuration: f.leaseDuration, CheckpointInterval: f.checkpointInterval,
 		ShutdownTimeout: f.shutdownTimeout, MaxRecords: f.maxRecords, FetchMemory: f.fetchMemory,
-		Registerer: registry, Logger: log,
+		Registerer: registry, Logger: log, Now: now,
 	})
 	if err != nil { // the flags are checked: what is left is the stream's name
 		return nil, usageError{fmt.Errorf("%s: %w", settingName("kinesis.stream"), err)}

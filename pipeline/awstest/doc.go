@@ -29,7 +29,8 @@
 // [Service.Inject] makes calls fail while a test runs, chosen by service, operation, stream or
 // table, shard and caller: throttled, refused before or after they took effect, cut off, slow,
 // carried out when nobody waits any more, or never answered; a GetRecords finds nothing, a read
-// shows what was there before. The caller is known by the access key id, so one of several workers
+// shows what was there before; answers that lie (short, backwards, twice, {}, a web page) or break
+// off. The caller is known by the access key id, so one of several workers
 // can be cut off from one of the services:
 //
 //	cut := srv.Inject(awstest.Fault{Service: "dynamodb", AccessKeyID: "worker-1", Effect: awstest.Drop})

@@ -49,20 +49,61 @@ const (
 	ExpireIterator Effect = "expire-iterator"
 	// Empty answers GetRecords with no records, a MillisBehindLatest above 0 and a next iterator at
 	// the same place. AWS does that when a call has searched a part of the shard that holds
-	// nothing, and asks to call again.
+	// nothing, and asks to call again. ListShards gets no shards and no NextToken, which AWS never
+	// does: a stream has shards.
 	Empty Effect = "empty"
+	// Short answers ListShards with the first half of the shards that it should have, rounded down,
+	// and without NextToken.
+	Short Effect = "short"
+	// NoIterator answers GetRecords with the records, but without NextShardIterator and without
+	// ChildShards: as if the shard had ended, and it has not.
+	NoIterator Effect = "no-iterator"
+	// Backwards answers GetRecords with the newest record first.
+	Backwards Effect = "backwards"
+	// Repeat answers GetRecords with the answer of the call before, byte for byte: the one that
+	// gave the caller the iterator it now uses. An answer is remembered while the fault is in force;
+	// a call with an iterator from elsewhere is answered as usual.
+	Repeat Effect = "repeat"
+	// ConditionFails answers a write that has a condition with ConditionalCheckFailedException
+	// although the condition may hold, and with the item if the caller asked for it. Nothing has
+	// happened. Calls without a condition are not hit.
+	ConditionFails Effect = "condition-fails"
+	// ConditionFailsBare is ConditionFails without the item, also if the caller asked for it.
+	ConditionFailsBare Effect = "condition-fails-bare"
+	// NotFound answers ResourceNotFoundException, as if the stream or table had been deleted, and
+	// nothing has happened. Calls that make one or list them are not hit.
+	NotFound Effect = "not-found"
+	// Deny answers AccessDeniedException, and nothing has happened.
+	Deny Effect = "deny"
+	// Blank answers {} with status 200 in place of what the answer should be. The call was carried
+	// out: {} is all that AWS says of a PutItem that went well. Errors are answered as usual.
+	Blank Effect = "blank"
+	// HTML answers a web page with status 200, as a proxy does, and nothing has happened.
+	HTML Effect = "html"
+	// Truncated sends the first half of the answer's body as if it were all: Content-Length and
+	// checksum are those of the half. The call was carried out.
+	Truncated Effect = "truncated"
+	// HalfOpen sends the header and the first half of the answer's body, and then nothing more on a
+	// connection that stays open until the client gives up or the fault is removed: a peer that
+	// vanished. The call was carried out. See Hang for a peer that says nothing at all.
+	HalfOpen Effect = "half-open"
 	// Stale answers GetItem and Scan without ConsistentRead as if the last write of each item had
 	// not happened yet, however long ago it was.
 	Stale Effect = "stale"
 )
 
-var effects = []Effect{Throttle, Fail, FailAfter, Drop, DropAfter, Slow, Late, Hang, ExpireIterator, Empty, Stale}
+var effects = []Effect{Throttle, Fail, FailAfter, Drop, DropAfter, Slow, Late, Hang, ExpireIterator, Empty, Stale,
+	Short, NoIterator, Backwards, Repeat, ConditionFails, ConditionFailsBare, NotFound, Deny, Blank, HTML, Truncated, HalfOpen}
 
 // only says which operations an effect has a meaning for; the others' calls are not hit.
 var only = map[Effect][]string{
 	ExpireIterator: {"GetRecords"},
-	Empty:          {"GetRecords"},
+	Empty:          {"GetRecords", "ListShards"},
 	Stale:          {"GetItem", "Scan"},
+	Short:          {"ListShards"},
+	NoIterator:     {"GetRecords"},
+	Backwards:      {"GetRecords"},
+	Repeat:         {"GetRecords"},
 }
 
 // Fault says which calls go wrong, and how. Empty fields match everything; so Fault{AccessKeyID:
@@ -145,8 +186,9 @@ type Injection struct {
 	fault   Fault
 	set     *faultSet
 	id      uint64
-	removed chan struct{} // closed when it is no longer in force
-	hits    int           // guarded by set.mu
+	removed chan struct{}         // closed when it is no longer in force
+	hits    int                   // guarded by set.mu
+	last    map[reader]remembered // answers to repeat; guarded by set.mu
 }
 
 // faultSet is the faults in force, in the order in which they were injected.
@@ -237,8 +279,19 @@ func (f *Fault) matches(r *request) bool {
 	if operations, limited := only[f.Effect]; limited && !slices.Contains(operations, r.Operation) {
 		return false
 	}
-	if f.Effect == Stale && r.subject().Consistent {
-		return false
+	switch f.Effect {
+	case Stale:
+		if r.subject().Consistent {
+			return false
+		}
+	case ConditionFails, ConditionFailsBare:
+		if !r.subject().Conditional {
+			return false
+		}
+	case NotFound:
+		if slices.Contains([]string{"CreateStream", "ListStreams", "CreateTable", "ListTables"}, r.Operation) {
+			return false
+		}
 	}
 	if f.Resource == "" && f.Shard == "" {
 		return true
@@ -273,40 +326,43 @@ func (fs *faultSet) answer(r *request, running context.Context) (any, error) {
 			effect, in = hit.fault.Effect, hit
 		}
 	}
+	if out, err, refused := r.refuse(in, effect); refused {
+		return out, err
+	}
+	r.direct(effect)
+	out, err := r.backend.Answer(&r.Request)
+	fs.remember(r, out)
+	return r.spoil(out, err, in, effect)
+}
+
+// refuse is the answer of a call that is not carried out.
+func (r *request) refuse(in *Injection, effect Effect) (out any, err error, refused bool) {
 	switch effect {
 	case Throttle:
-		if r.isPut() {
-			r.Refuse = func(shard string) bool { return in.fault.Shard == "" || in.fault.Shard == shard }
-			break
+		if !r.isPut() {
+			return nil, r.backend.Throttled(r.Operation), true
 		}
-		return nil, r.backend.Throttled(r.Operation)
+		r.Refuse = func(shard string) bool { return in.fault.Shard == "" || in.fault.Shard == shard }
 	case Fail:
-		return nil, r.protocol.fail()
+		return nil, r.protocol.fail(), true
 	case Drop:
 		cut()
 	case Hang:
-		select {
-		case <-r.ctx.Done():
-		case <-in.removed:
-		}
-		cut()
+		r.hang(in)
 	case ExpireIterator:
-		return nil, wire.Errorf("ExpiredIteratorException", "Iterator expired.")
-	case Empty:
-		r.Empty = true
-	case Stale:
-		r.Stale = true
+		return nil, wire.Errorf("ExpiredIteratorException", "Iterator expired."), true
+	case NotFound:
+		return nil, wire.Errorf("ResourceNotFoundException", "Requested resource not found"), true
+	case Deny:
+		return nil, wire.Errorf("AccessDeniedException", "User is not authorized to perform: %s", r.action()), true
+	case HTML:
+		return webPage, nil, true
+	case Repeat:
+		if before := in.before(r); before != nil {
+			return before, nil, true
+		}
 	}
-	out, err := r.backend.Answer(&r.Request)
-	switch effect {
-	case FailAfter:
-		discard(out)
-		return nil, r.protocol.fail()
-	case DropAfter, Late:
-		discard(out)
-		cut()
-	}
-	return out, err
+	return nil, nil, false
 }
 
 // discard gives an answer's buffer back that nobody will get.

@@ -53,6 +53,9 @@ func write(w http.ResponseWriter, r *request, out any) {
 	case *wire.Body:
 		defer out.Release()
 		send(w, r, http.StatusOK, out.B)
+	case html:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, string(out)) // a client that has gone away cannot be told
 	default:
 		b, err := json.Marshal(out)
 		if err != nil {
@@ -79,6 +82,9 @@ func writeError(w http.ResponseWriter, r *request, err error) {
 }
 
 func send(w http.ResponseWriter, r *request, status int, b []byte) {
+	if r.truncated {
+		b = b[:len(b)/2]
+	}
 	h := w.Header()
 	h.Set("Content-Type", r.protocol.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
@@ -87,6 +93,9 @@ func send(w http.ResponseWriter, r *request, status int, b []byte) {
 		h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(b)), 10))
 	}
 	w.WriteHeader(status)
+	if r.stalled != nil {
+		r.stall(w, b)
+	}
 	// A client that has gone away cannot be told.
 	_, _ = w.Write(b)
 }

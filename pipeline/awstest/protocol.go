@@ -48,6 +48,8 @@ func dynamodbErrorType(code string) string {
 	switch code {
 	case "ValidationException", "SerializationException", "UnknownOperationException", "ThrottlingException":
 		return "com.amazon.coral.validate#" + code
+	case "AccessDeniedException":
+		return "com.amazon.coral.service#" + code
 	}
 	return "com.amazonaws.dynamodb.v20120810#" + code
 }

@@ -17,6 +17,9 @@ type request struct {
 	protocol    *protocol
 	backend     backend
 	about       *wire.Subject // what the call is about, once somebody has asked
+
+	truncated bool       // half of the answer is sent
+	stalled   *Injection // half of the answer is sent, and no more until this is removed
 }
 
 // action is the name that IAM policies use: kinesis:GetRecords.

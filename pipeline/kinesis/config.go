@@ -46,6 +46,7 @@ type Config struct {
 
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
+	Now        func() time.Time // the calendar: ages of records, retention, times for people; time.Now if nil
 
 	tune func(*lease.Config, *fetch.Config) // changes the parts' configuration in tests
 }

@@ -49,9 +49,12 @@ func New(cfg Config) (*Worker, error) {
 		cfg.HandoffTimeout = 30 * time.Second
 	}
 	cfg.Kinesis, cfg.DynamoDB = awsclient.Kinesis(cfg.Kinesis), awsclient.DynamoDB(cfg.DynamoDB)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	host, _ := os.Hostname() // only for people: the rest makes it unique
 	me := host + "-" + uuid.NewString()
-	w := &Worker{cfg: cfg, metrics: metrics.New(cfg.Registerer, time.Now), log: cfg.Logger.With("worker", me)}
+	w := &Worker{cfg: cfg, metrics: metrics.New(cfg.Registerer, cfg.Now), log: cfg.Logger.With("worker", me)}
 	w.stream, _ = lease.ParseStream(cfg.Stream) // checked above
 	once := withoutRetries(cfg.Kinesis)
 	w.breaker = fetch.NewBreaker(fetch.BreakerConfig{
@@ -62,11 +65,11 @@ func New(cfg Config) (*Worker, error) {
 		DynamoDB: cfg.DynamoDB, Kinesis: cfg.Kinesis, Stream: w.stream, Application: cfg.Application, Worker: me,
 		Ran:      cfg.Ran,
 		Start:    lease.StartAt{Oldest: cfg.Start.TrimHorizon, Time: cfg.Start.Time},
-		Duration: cfg.LeaseDuration, Handoff: cfg.HandoffTimeout, Readable: w.breaker.Check, Metrics: w.metrics, Logger: w.log, Now: time.Now,
+		Duration: cfg.LeaseDuration, Handoff: cfg.HandoffTimeout, Readable: w.breaker.Check, Metrics: w.metrics, Logger: w.log, Now: cfg.Now,
 	}
 	fetchConfig := fetch.Config{
 		Kinesis: once, Stream: w.stream, Breaker: w.breaker, PollInterval: cfg.PollInterval, CallTimeout: 30 * time.Second,
-		MaxRecords: int32(cfg.MaxRecords), Memory: cfg.FetchMemory, ShardEnded: func() { w.coordinator.Wake() }, Metrics: w.metrics, Now: time.Now,
+		MaxRecords: int32(cfg.MaxRecords), Memory: cfg.FetchMemory, ShardEnded: func() { w.coordinator.Wake() }, Metrics: w.metrics, Now: cfg.Now,
 	}
 	if cfg.tune != nil {
 		cfg.tune(&leaseConfig, &fetchConfig)

@@ -63,6 +63,12 @@ func getRecords(s *Service, r *wire.Request, in *getRecordsInput) (any, error) {
 	if err := s.fill(p, *in.ShardIterator, in.StreamARN, limit); err != nil {
 		return nil, err
 	}
+	if r.NoIterator {
+		p.next, p.children = "", nil
+	}
+	if r.Backwards {
+		slices.Reverse(p.records)
+	}
 	return p.encode(), nil
 }
 

@@ -104,7 +104,7 @@ const (
 	shardsTokenLifetime = 300 * time.Second
 )
 
-func listShards(s *Service, _ *wire.Request, in *listShardsInput) (any, error) {
+func listShards(s *Service, r *wire.Request, in *listShardsInput) (any, error) {
 	limit, err := wire.PageSize(in.MaxResults, "maxResults", shardsPerPage, 10000)
 	if err != nil {
 		return nil, err
@@ -135,7 +135,14 @@ func listShards(s *Service, _ *wire.Request, in *listShardsInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return shardsPage(st, after(shards, at.After), min(limit, shardsPerPage), at, now), nil
+	shards = after(shards, at.After)
+	switch {
+	case r.Empty:
+		shards = nil
+	case r.Short: // the rest is not on a page of its own: it is missing
+		shards = shards[:min(limit, shardsPerPage, len(shards)/2)]
+	}
+	return shardsPage(st, shards, min(limit, shardsPerPage), at, now), nil
 }
 
 func (s *Service) openShardsToken(in *listShardsInput) (at shardsToken, err error) {

@@ -97,14 +97,14 @@ type prepared struct {
 
 // prepare finds out what a change leaves of its item, or why it may not be made. The table is
 // locked.
-func (t *table) prepare(in *writeInput, c change) (p prepared, err error) {
+func (t *table) prepare(r *wire.Request, in *writeInput, c change) (p prepared, err error) {
 	if p.key, err = c.key(t); err != nil {
 		return p, err
 	}
 	p.old = t.get(p.key)
-	if c.condition != nil && !c.condition.Test(p.old) {
+	if c.condition != nil && (r.ConditionFails || !c.condition.Test(p.old)) {
 		failed := wire.Errorf("ConditionalCheckFailedException", "The conditional request failed")
-		if in.ReturnValuesOnConditionCheckFailure == "ALL_OLD" && p.old != nil {
+		if in.ReturnValuesOnConditionCheckFailure == "ALL_OLD" && p.old != nil && !r.WithoutItem {
 			failed.Members = map[string]any{"Item": p.old}
 		}
 		return p, failed
@@ -116,12 +116,12 @@ func (t *table) prepare(in *writeInput, c change) (p prepared, err error) {
 }
 
 // writeItem makes one change, and says what it has cost if the caller asked.
-func (s *Service) writeItem(in *writeInput, c change) (prepared, *consumedCapacity, error) {
+func (s *Service) writeItem(r *wire.Request, in *writeInput, c change) (prepared, *consumedCapacity, error) {
 	t, err := s.servingTable(in.TableName)
 	if err != nil {
 		return prepared{}, nil, err
 	}
-	p, err := t.prepare(in, c)
+	p, err := t.prepare(r, in, c)
 	if err != nil {
 		return p, nil, err
 	}
@@ -129,7 +129,7 @@ func (s *Service) writeItem(in *writeInput, c change) (prepared, *consumedCapaci
 	return p, consumed(in.ReturnConsumedCapacity, t.name, writeUnits(p.old, p.changed)), nil
 }
 
-func putItem(s *Service, _ *wire.Request, in *putItemInput) (any, error) {
+func putItem(s *Service, r *wire.Request, in *putItemInput) (any, error) {
 	if in.Item == nil {
 		return nil, wire.Missing("item")
 	}
@@ -140,7 +140,7 @@ func putItem(s *Service, _ *wire.Request, in *putItemInput) (any, error) {
 	if err := in.CheckUsed(); err != nil {
 		return nil, err
 	}
-	done, capacity, err := s.writeItem(&in.writeInput, putChange(in.Item, cond))
+	done, capacity, err := s.writeItem(r, &in.writeInput, putChange(in.Item, cond))
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func putChange(it expr.Item, cond expr.Condition) change {
 	}
 }
 
-func deleteItem(s *Service, _ *wire.Request, in *keyInput) (any, error) {
+func deleteItem(s *Service, r *wire.Request, in *keyInput) (any, error) {
 	if in.Key == nil {
 		return nil, wire.Missing("key")
 	}
@@ -175,7 +175,7 @@ func deleteItem(s *Service, _ *wire.Request, in *keyInput) (any, error) {
 	if err := in.CheckUsed(); err != nil {
 		return nil, err
 	}
-	done, capacity, err := s.writeItem(&in.writeInput, deleteChange(in.Key, cond))
+	done, capacity, err := s.writeItem(r, &in.writeInput, deleteChange(in.Key, cond))
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func deleteChange(k expr.Item, cond expr.Condition) change {
 	}
 }
 
-func updateItem(s *Service, _ *wire.Request, in *keyInput) (any, error) {
+func updateItem(s *Service, r *wire.Request, in *keyInput) (any, error) {
 	if in.Key == nil {
 		return nil, wire.Missing("key")
 	}
@@ -202,7 +202,7 @@ func updateItem(s *Service, _ *wire.Request, in *keyInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, capacity, err := s.writeItem(&in.writeInput, updateChange(in.Key, u, cond))
+	done, capacity, err := s.writeItem(r, &in.writeInput, updateChange(in.Key, u, cond))
 	if err != nil {
 		return nil, err
 	}

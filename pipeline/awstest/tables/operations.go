@@ -43,10 +43,14 @@ func (s *Service) Throttled(operation string) error {
 // About reads out of a request which table it is about.
 func (s *Service) About(request []byte) wire.Subject {
 	var in struct {
-		TableName      string
-		ConsistentRead bool
+		TableName           string
+		ConsistentRead      bool
+		ConditionExpression *string
 	}
 	// A request that cannot be read is about nothing: it will be refused soon.
 	_ = json.Unmarshal(request, &in)
-	return wire.Subject{Names: []string{in.TableName[strings.LastIndex(in.TableName, "/")+1:]}, Consistent: in.ConsistentRead}
+	return wire.Subject{
+		Names:      []string{in.TableName[strings.LastIndex(in.TableName, "/")+1:]},
+		Consistent: in.ConsistentRead, Conditional: in.ConditionExpression != nil,
+	}
 }

@@ -139,16 +139,22 @@ type Request struct {
 	Operation string
 	Body      []byte
 
-	Refuse func(shard string) bool // throttle puts to these shards
-	Empty  bool                    // let GetRecords find nothing
-	Stale  bool                    // show reads that need not be consistent what was there before
+	Refuse         func(shard string) bool // throttle puts to these shards
+	Empty          bool                    // let GetRecords and ListShards find nothing
+	Stale          bool                    // show reads that need not be consistent what was there before
+	Short          bool                    // let ListShards find half of the shards
+	NoIterator     bool                    // let GetRecords tell no way on
+	Backwards      bool                    // let GetRecords give the newest record first
+	ConditionFails bool                    // let the condition of a write fail
+	WithoutItem    bool                    // and do not show the item
 }
 
 // Subject is what a call is about.
 type Subject struct {
-	Names      []string // of the stream or table, also if the call gives an ARN
-	Shards     []string
-	Consistent bool // a read of DynamoDB with ConsistentRead
+	Names       []string // of the stream or table, also if the call gives an ARN
+	Shards      []string
+	Consistent  bool // a read of DynamoDB with ConsistentRead
+	Conditional bool // a write to DynamoDB with a ConditionExpression
 }
 
 // Operations are those of one service, whose state is an S.
