@@ -27,6 +27,7 @@
 //	marks.go     what only a client's call has
 //	facts.go     a record in the few facts that rules look at
 //	rules.go     the table of reasons, and the conditions of service_invoked
+//	reasons.go   the table as others see it, and which of two reasons is graver
 //	impact.go    what a call does, and how grave that is
 //	session.go   which session a call belongs to
 //	classify.go  a record in, a finding out
