@@ -22,6 +22,7 @@
 // # Files
 //
 //	event.go     a record, as far as judging and reporting need it
+//	json.go      what a JSON value says, and the members of an object, read without decoding them into maps
 //	identity.go  who a record says made the call
 //	names.go     the lists of services, accounts and regions
 //	marks.go     what only a client's call has
