@@ -22,11 +22,13 @@
 // # Files
 //
 //	event.go     a record, as far as judging and reporting need it
+//	json.go      what a JSON value says, and the members of an object, read without decoding them into maps
 //	identity.go  who a record says made the call
 //	names.go     the lists of services, accounts and regions
 //	marks.go     what only a client's call has
 //	facts.go     a record in the few facts that rules look at
 //	rules.go     the table of reasons, and the conditions of service_invoked
+//	reasons.go   the table as others see it, and which of two reasons is graver
 //	impact.go    what a call does, and how grave that is
 //	session.go   which session a call belongs to
 //	classify.go  a record in, a finding out

@@ -150,3 +150,9 @@ func (c *call) saysSession() string {
 	}
 	return says
 }
+
+// shown is a value of the record as it may stand in a sentence.
+func shown(s string) string { return plain.Shown(s, maxShown) }
+
+// maxShown is how many bytes of one value a sentence takes.
+const maxShown = 100

@@ -174,3 +174,7 @@ func isConsoleServer(name string) bool {
 func isCloudShell(userAgent Text) bool {
 	return strings.Contains(userAgent.name(), "exec-env/cloudshell")
 }
+
+// longLived reports whether a long-lived key signed the call: such a key does not expire, and whoever has a copy has the
+// account.
+func (f facts) longLived() bool { return f.key == longLivedKey }

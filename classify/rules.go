@@ -1,7 +1,5 @@
 package classify
 
-import "rootwatch/classify/plain"
-
 // rule is a row of the table of reasons: the whole rule.
 type rule struct {
 	reason  Reason
@@ -24,10 +22,6 @@ type grade struct {
 	words    string // the case, in words
 	severity Severity
 }
-
-// A call signed with a long-lived key is critical whatever the reason, and this is the one place that says so: such a key
-// does not expire, and whoever has a copy has the account.
-func (f facts) longLived() bool { return f.key == longLivedKey }
 
 // rules are the reasons. They are tried in this order for every root call, and the first that fits is the reason: the
 // two of service_invoked ask for all of serviceConditions, the last row fits everything.
@@ -152,7 +146,7 @@ func firstRule(f facts) *rule {
 }
 
 // severityOf grades a call of this reason: the row's grade, raised by what the call does, and critical for a long-lived
-// key. A service's own call keeps its grade: it must never page.
+// key whatever the reason, which is said here alone. A service's own call keeps its grade: it must never page.
 func (r *rule) severityOf(f facts, does Severity) Severity {
 	if r.verdict == ServiceInvoked {
 		return r.severity
@@ -206,19 +200,3 @@ func (f facts) brokenCondition() *serviceCondition {
 
 // isService reports whether a service made the call by itself.
 func (f facts) isService() bool { return f.brokenCondition() == nil }
-
-// worse is the graver of two severities; "" is milder than all.
-func worse(a, b Severity) Severity {
-	for _, s := range Severities() {
-		if a == s || b == s {
-			return s
-		}
-	}
-	return a
-}
-
-// shown is a value of the record as it may stand in a sentence.
-func shown(s string) string { return plain.Shown(s, maxShown) }
-
-// maxShown is how many bytes of one value a sentence takes.
-const maxShown = 100

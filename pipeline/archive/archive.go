@@ -142,3 +142,30 @@ func each(ctx context.Context, in <-chan cut) func(yield func(cut) bool) {
 		}
 	}
 }
+
+// release is called once for each batch that is done, and once when all are submitted. The last one
+// ends the file.
+func (s *Source) release(f *file) {
+	f.mu.Lock()
+	f.pending--
+	last := f.pending == 0
+	f.mu.Unlock()
+	if last {
+		s.summary.add(f)
+	}
+}
+
+// Summary is for when Run has returned. Its lists are in the order of the files.
+func (s *Source) Summary() coverage.Summary {
+	s.summary.mu.Lock()
+	defer s.summary.mu.Unlock()
+	all := s.summary.Summary
+	all.NotCloudTrail = inOrder(s.summary.aliens)
+	all.NotFiles = inOrder(s.summary.noFiles)
+	all.Mixed = inOrder(s.summary.mixed)
+	for _, p := range inOrder(s.summary.sought) {
+		all.Sought = append(all.Sought, p.File)
+	}
+	all.Problems = inOrder(s.summary.problems)
+	return all
+}

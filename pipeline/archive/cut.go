@@ -44,11 +44,6 @@ type pieces interface {
 	broken(err error)
 }
 
-// spot is a place in a text: in bytes from 0, in lines from 1.
-type spot struct{ offset, line int64 }
-
-func (s spot) String() string { return fmt.Sprintf("byte %d of the text (line %d)", s.offset, s.line) }
-
 // spot is the place of a byte in the buffer. Calls must not go back.
 func (c *cutter) spot(i int) spot {
 	c.count(i)

@@ -3,9 +3,15 @@ package archive
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 
 	"rootwatch/pipeline"
+)
+
+const (
+	// maxBatch is how many bytes of records a batch has at most, but for a single larger one.
+	maxBatch = 1 << 20
+	// maxRecords is how many records a batch has at most.
+	maxRecords = 1000
 )
 
 // cutting makes batches of the pieces of a file.
@@ -15,12 +21,6 @@ type cutting struct {
 	batch *pipeline.Batch
 	spots []spot // of the batch's records
 	bytes int
-}
-
-// cut is a batch with the places of its records.
-type cut struct {
-	*pipeline.Batch
-	spots []spot
 }
 
 func (c *cutting) current() *pipeline.Batch {
@@ -60,21 +60,4 @@ func (c *cutting) flush() error {
 	case <-c.ctx.Done():
 		return c.ctx.Err()
 	}
-}
-
-// isDigest reports whether a piece is a digest file of CloudTrail's: it lists log files, and holds no event (AWS CloudTrail
-// User Guide, "CloudTrail digest file structure").
-func isDigest(data []byte) bool {
-	if !bytes.Contains(data, []byte(`"digestS3Bucket"`)) {
-		return false
-	}
-	var d struct {
-		Bucket     string          `json:"digestS3Bucket"`
-		Start      string          `json:"digestStartTime"`
-		Source     json.RawMessage `json:"eventSource"`
-		DetailType json.RawMessage `json:"detail-type"`
-		Records    json.RawMessage `json:"Records"`
-	}
-	return json.Unmarshal(data, &d) == nil && d.Bucket != "" && d.Start != "" &&
-		d.Source == nil && d.DetailType == nil && d.Records == nil
 }

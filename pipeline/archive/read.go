@@ -12,14 +12,8 @@ import (
 	"rootwatch/pipeline/coverage"
 )
 
-const (
-	// maxBatch is how many bytes of records a batch has at most, but for a single larger one.
-	maxBatch = 1 << 20
-	// maxRecords is how many records a batch has at most.
-	maxRecords = 1000
-	// largeFile is from how many bytes on a compressed file is expanded on a goroutine of its own.
-	largeFile = 8 << 20
-)
+// largeFile is from how many bytes on a compressed file is expanded on a goroutine of its own.
+const largeFile = 8 << 20
 
 // reader reads one file after another.
 type reader struct {
@@ -165,32 +159,6 @@ func (c *cutter) alien() string {
 		return alienZeros
 	}
 	return alienText
-}
-
-// speaksOfEvents reports whether a text that begins as something else holds events, as they are or in strings: what a command
-// said on standard error may stand before its answer.
-func speaksOfEvents(text []byte) bool {
-	for _, sign := range []string{`"eventSource"`, `eventSource\"`, `"eventVersion"`, `eventVersion\"`, `"CloudTrailEvent"`} {
-		if bytes.Contains(text, []byte(sign)) {
-			return true
-		}
-	}
-	return false
-}
-
-// documentBegins reports whether a text begins with an object, or with a list of values that may be events.
-func documentBegins(text []byte) bool {
-	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
-		return false
-	}
-	inside := bytes.TrimLeft(text[1:], " \t\r\n")
-	switch {
-	case len(inside) == 0:
-		return true
-	case text[0] == '{':
-		return inside[0] == '"' || inside[0] == '}'
-	}
-	return bytes.IndexByte([]byte(`{["]`), inside[0]) >= 0
 }
 
 // counted counts what is read, and ends with ctx.

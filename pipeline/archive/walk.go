@@ -2,8 +2,6 @@ package archive
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 
 	"rootwatch/pipeline/coverage"
@@ -94,13 +92,4 @@ func (s *Source) Total(ctx context.Context) (files int, bytes int64, err error) 
 		}
 	}
 	return files, bytes, nil
-}
-
-// reason is what is wrong, without the path: that stands beside it.
-func reason(err error) string {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
-		return pathError.Op + ": " + pathError.Err.Error()
-	}
-	return err.Error()
 }
