@@ -3,6 +3,7 @@ package pipeline
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,10 +49,11 @@ func (e *emission) raiseOverdue(now time.Time) time.Duration {
 	defer e.mu.Unlock()
 	due := 0
 	for ; due < len(e.unrecorded) && (e.unrecorded[due].f == nil || now.Sub(e.unrecorded[due].since) >= e.patient); due++ {
-		if j := e.unrecorded[due]; j.f != nil && j.news() {
-			j.raised = e.now().Truncate(time.Millisecond)
+		if j := e.unrecorded[due]; j.f != nil && e.news(j) {
+			j.raised, j.known = e.now().Truncate(time.Millisecond), j.f.Identity()
 			e.metrics.raise(e.metrics.account(j.f.AccountID), j.f.Severity, j.raised)
 			e.metrics.unrecorded.Inc()
+			e.shown[j.f.ID] = append(e.shown[j.f.ID], j)
 		}
 		e.unrecorded[due] = nil
 	}
@@ -62,13 +64,29 @@ func (e *emission) raiseOverdue(now time.Time) time.Duration {
 	return e.patient - now.Sub(e.unrecorded[0].since)
 }
 
-// news reports whether a call is more than a copy of one that is under way.
-func (j *judged) news() bool {
-	if j.f.Verdict != classify.Unexplained {
+// news reports whether a call is more than a copy of one that is recorded, or of one that is shown already. A copy may not
+// have been asked for yet: while a sink hangs it waits in the queue. e.mu is held.
+func (e *emission) news(j *judged) bool {
+	if j.f.Verdict != classify.Unexplained || e.ledger.Seen(j.f) {
 		return false // a service's own call never pages
 	}
-	a := j.ahead
-	return a == nil || a.f == nil || !j.f.Identity().Same(a.f.Identity()) || j.f.GraverThan(a.f.Verdict, a.f.Reason, a.f.Severity)
+	identity := j.f.Identity()
+	return !slices.ContainsFunc(e.shown[j.f.ID], func(other *judged) bool {
+		return identity.Same(other.known) && !j.f.GraverThan(other.f.Verdict, other.f.Reason, other.f.Severity)
+	})
+}
+
+// hide takes a call at its end out of those that are shown without being recorded. e.mu is held.
+func (e *emission) hide(j *judged) {
+	left := slices.DeleteFunc(e.shown[j.f.ID], func(other *judged) bool {
+		if other == j {
+			e.metrics.unrecorded.Dec()
+		}
+		return other == j
+	})
+	if e.shown[j.f.ID] = left; len(left) == 0 {
+		delete(e.shown, j.f.ID)
+	}
 }
 
 // counted is the moment that a call is counted at: the one at which it was shown, else that of the first try to record it,

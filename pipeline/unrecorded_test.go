@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +120,56 @@ func TestACopyThatWaitsForItsOriginalDoesNotPageAgain(t *testing.T) {
 		}))
 		if err != nil || r.events()["root"] != 1 || r.events()["duplicate"] != 19 {
 			t.Errorf("error %v, events %v", err, r.events())
+		}
+	})
+}
+
+// While the log hangs no copy is asked for: neither those of a call that pages nor those of one that was recorded before may
+// look like newer calls. A correction that makes a call worse pages once, however often it comes.
+func TestCopiesDoNotPageWhileASinkHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads := make(chan struct{}) // closed when somebody reads the log again
+		var hangs atomic.Bool
+		r := newRig(t, Config{Sinks: []Sink{sinkFunc(func(context.Context, *Finding) error {
+			if hangs.Load() {
+				<-reads
+			}
+			return nil
+		})}})
+		recorded := strings.ReplaceAll(withID(rootEvent, "recorded"), "111122223333", "444455556666")
+		milder := strings.Replace(withID(rootEvent, "corrected"), `"accessKeyId":"AKIAIOSFODNN7EXAMPLE"`, `"accessKeyId":"ASIAIOSFODNN7EXAMPLE"`, 1)
+		milder = strings.ReplaceAll(milder, "111122223333", "777788889999")
+		worse := strings.Replace(milder, "ASIA", "AKIA", 1)
+		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			round := func(records ...string) map[string]float64 {
+				for _, record := range records {
+					if err := submit(ctx, batch(record)); err != nil {
+						t.Error(err)
+					}
+				}
+				time.Sleep(time.Minute)
+				return r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
+			}
+			round(recorded)
+			hangs.Store(true)
+			first := round(rootEvent, milder, worse)
+			if len(first) != 4 {
+				t.Errorf("four series are to page: %v", first)
+			}
+			for i := range 5 {
+				if diff := cmp.Diff(first, round(recorded, rootEvent, worse, milder)); diff != "" {
+					t.Errorf("after copy %d (-first +now):\n%s", i, diff)
+				}
+			}
+			close(reads)
+			time.Sleep(time.Minute)
+			return nil
+		}))
+		if diff := cmp.Diff(map[string]int{"root": 3, "duplicate": 21}, r.events()); diff != "" || err != nil || len(r.emit.ages.batches) != 0 {
+			t.Errorf("error %v, events (-want +got):\n%s", err, diff)
+		}
+		if n := testutil.ToFloat64(r.emit.metrics.unrecorded); n != 0 {
+			t.Errorf("%v unrecorded calls at the end", n)
 		}
 	})
 }
