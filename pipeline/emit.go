@@ -75,8 +75,10 @@ type judged struct {
 	size   int      // bytes of its record
 	since  time.Time
 	behind []*judged // those with the same id that wait for this one
-	raised time.Time // when it was shown in the paging series without being recorded, zero if it was not
-	known  Identity  // of a call that is shown
+
+	counted time.Time // what Finding.Counted is to be; zero before the first try to record it, if it is not shown
+	raised  bool      // it was shown in the paging series without being recorded
+	known   Identity  // of a call that is shown
 }
 
 func newEmission(s *emitter) *emission {
@@ -259,7 +261,7 @@ func (e *emission) record(ctx context.Context, j *judged) {
 			}
 		}
 		turn = false
-		f.Counted = e.counted(j)
+		f.Counted = e.countedAt(j)
 		err = recovered(func() error { outcome, err = e.ledger.Record(ctx, f); return err })
 		e.limiter.answered(err == nil)
 		return err

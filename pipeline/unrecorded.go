@@ -50,8 +50,9 @@ func (e *emission) raiseOverdue(now time.Time) time.Duration {
 	due := 0
 	for ; due < len(e.unrecorded) && (e.unrecorded[due].f == nil || now.Sub(e.unrecorded[due].since) >= e.patient); due++ {
 		if j := e.unrecorded[due]; j.f != nil && e.news(j) {
-			j.raised, j.known = e.now().Truncate(time.Millisecond), j.f.Identity()
-			e.metrics.raise(e.metrics.account(j.f.AccountID), j.f.Severity, j.raised)
+			e.count(j)
+			j.raised, j.known = true, j.f.Identity()
+			e.metrics.raise(e.metrics.account(j.f.AccountID), j.f.Severity, j.counted)
 			e.metrics.unrecorded.Inc()
 			e.shown[j.f.ID] = append(e.shown[j.f.ID], j)
 		}
@@ -89,19 +90,24 @@ func (e *emission) hide(j *judged) {
 	}
 }
 
-// counted is the moment that a call is counted at: the one at which it was shown, else that of the first try to record it,
-// unless that has become too old to page.
-func (e *emission) counted(j *judged) time.Time {
+// countedAt is the moment that a call is to be recorded with.
+func (e *emission) countedAt(j *judged) time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.count(j)
+	return j.counted
+}
+
+// count sets the moment that a call is counted at. It is that of the first try to record it, also if the call is shown
+// before that try has ended: the ledger may have it. It gives way if the clock was wrong, and before the call is shown if it
+// has become too old to page. e.mu is held.
+func (e *emission) count(j *judged) {
 	now := e.now().Truncate(time.Millisecond)
 	switch {
-	case !j.raised.IsZero():
-		return j.raised
-	case j.f.Counted.IsZero(), now.Sub(j.f.Counted) > staleCount, j.f.Counted.After(now): // the clock was set back
-		return now
+	case j.raised && j.counted.After(now.Add(maxAhead)), // what is shown gives way too, and no ledger believes it
+		!j.raised && (now.Sub(j.counted) > staleCount || j.counted.After(now)):
+		j.counted = now
 	}
-	return j.f.Counted
 }
 
 // ages knows since when each batch has been in the pipeline.

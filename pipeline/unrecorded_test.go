@@ -174,6 +174,63 @@ func TestCopiesDoNotPageWhileASinkHangs(t *testing.T) {
 	})
 }
 
+// What is shown is what the ledger keeps, also if it was asked before the call was shown and answers after that, or if the
+// clock is set meanwhile. A moment in the future would be in the way of the calls until then, here and in the ledger.
+func TestTheLedgerKeepsTheMomentThatWasShown(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		takes, fails time.Duration // the ledger
+		set          time.Duration // how the clock is set after half a minute
+		wrong        time.Duration // how far it is wrong before that
+		giveWay      bool
+	}{
+		{name: "the first answer takes 12 s", takes: 12 * time.Second},
+		{name: "each answer takes 12 s, and the first ones are failures", takes: 12 * time.Second, fails: time.Minute},
+		{name: "a clock that is set forward", fails: time.Minute, set: time.Hour},
+		{name: "a clock that was an hour behind", fails: time.Minute, wrong: -time.Hour},
+		{name: "a clock that was an hour ahead", fails: time.Minute, wrong: time.Hour, giveWay: true},
+		{name: "a clock that was a second ahead", fails: time.Minute, wrong: time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				var recorded time.Time
+				ledger := &flakyLedger{record: func(f *Finding) (Recorded, error) {
+					recorded = f.Counted
+					failed := time.Since(start) < tt.fails
+					if time.Sleep(tt.takes); failed {
+						return 0, errors.New("throttled")
+					}
+					return First, nil
+				}}
+				now := func() time.Time {
+					if time.Since(start) < 30*time.Second {
+						return time.Now().Add(tt.wrong)
+					}
+					return time.Now().Add(tt.set)
+				}
+				r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}, Now: now})
+				ended := make(chan error)
+				go func() { ended <- r.Run(t.Context(), batches{batch(rootEvent)}) }()
+				time.Sleep(defaultPatience + time.Second)
+				shown := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
+				if err := <-ended; err != nil || len(shown) != 1 {
+					t.Errorf("error %v, shown %v", err, shown)
+				}
+				at := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
+				if same := cmp.Equal(shown, at); same == tt.giveWay {
+					t.Errorf("%v is shown first, %v at the end", shown, at)
+				}
+				for _, at := range at {
+					if at != unixSeconds(recorded) || recorded.After(now()) {
+						t.Errorf("%v is shown, %v in the ledger", at, unixSeconds(recorded))
+					}
+				}
+			})
+		})
+	}
+}
+
 // A burst in one account, and a ledger that takes its time: the call of another account does not wait for it.
 func TestABurstDoesNotHoldUpAnotherAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
