@@ -135,7 +135,7 @@ func (e *emission) admit(ctx context.Context, w *work) {
 	batch.complete = w.whole == nil
 	e.settle(w.ShardID)
 	e.changed.Broadcast()
-	for e.full() && ctx.Err() == nil {
+	for e.full() && e.held.calls > 0 && ctx.Err() == nil { // without calls it waits for the rest of this very batch
 		e.changed.Wait()
 	}
 }
