@@ -58,14 +58,15 @@ type emission struct {
 	*emitter
 	limiter *limiter
 
-	mu         sync.Mutex // guards what follows, the batches' members that emit alone uses, and judged.raised
+	mu         sync.Mutex // guards what follows, the batches' members that emit alone uses, and judged's members
 	changed    *sync.Cond // whatever somebody may wait for has changed, or ctx has ended
 	toTell     *fairQueue[string, *judged]
 	toRecord   *fairQueue[string, *judged]
 	busy       map[string]*judged // by id: told, or being told, and not at its end
 	lanes      map[string][]*work // by shard: batches that are not done, in order
 	held       struct{ calls, callBytes, batches, batchBytes int }
-	unrecorded []*judged // in the order in which they came, those at their end among them
+	unrecorded []*judged            // in the order in which they came, those at their end among them
+	shown      map[string][]*judged // by id: those that page and are not at their end
 }
 
 // judged is one root call on its way to its end.
@@ -74,16 +75,18 @@ type judged struct {
 	w      *work    // the batch
 	size   int      // bytes of its record
 	since  time.Time
-	ahead  *judged   // the one with the same id that it waits for, nil if it does not
-	behind []*judged // those that wait for this one
-	raised time.Time // when it was shown in the paging series without being recorded, zero if it was not
+	behind []*judged // those with the same id that wait for this one
+
+	counted time.Time // what Finding.Counted is to be; zero before the first try to record it, if it is not shown
+	raised  bool      // it was shown in the paging series without being recorded
+	known   Identity  // of a call that is shown
 }
 
 func newEmission(s *emitter) *emission {
 	e := &emission{
 		emitter: s, limiter: newLimiter(recordsAtOnceLeast, recordsAtOnceStart, recordsAtOnce),
 		toTell: newFairQueue[string, *judged](), toRecord: newFairQueue[string, *judged](),
-		busy: make(map[string]*judged), lanes: make(map[string][]*work),
+		busy: make(map[string]*judged), lanes: make(map[string][]*work), shown: make(map[string][]*judged),
 	}
 	e.changed = sync.NewCond(&e.mu)
 	return e
@@ -133,7 +136,7 @@ func (e *emission) admit(ctx context.Context, w *work) {
 	batch.complete = w.whole == nil
 	e.settle(w.ShardID)
 	e.changed.Broadcast()
-	for e.full() && ctx.Err() == nil {
+	for e.full() && e.held.calls > 0 && ctx.Err() == nil { // without calls it waits for the rest of this very batch
 		e.changed.Wait()
 	}
 }
@@ -185,7 +188,6 @@ func (e *emission) next(ctx context.Context, queue *fairQueue[string, *judged]) 
 			e.busy[j.f.ID] = j
 			return j
 		default:
-			j.ahead = ahead
 			ahead.behind = append(ahead.behind, j)
 		}
 	}
@@ -260,7 +262,7 @@ func (e *emission) record(ctx context.Context, j *judged) {
 			}
 		}
 		turn = false
-		f.Counted = e.counted(j)
+		f.Counted = e.countedAt(j)
 		err = recovered(func() error { outcome, err = e.ledger.Record(ctx, f); return err })
 		e.limiter.answered(err == nil)
 		return err
@@ -302,12 +304,9 @@ func (e *emission) end(j *judged, result *Result) {
 	defer e.mu.Unlock()
 	delete(e.busy, j.f.ID)
 	for _, waiting := range j.behind {
-		waiting.ahead = nil
 		e.toTell.push(e.turn(waiting.f), waiting)
 	}
-	if !j.raised.IsZero() {
-		e.metrics.unrecorded.Dec()
-	}
+	e.hide(j)
 	e.held.calls--
 	e.held.callBytes -= j.size
 	w := j.w

@@ -388,6 +388,24 @@ func TestTheLedgerIsAskedForAFewCallsAtOnce(t *testing.T) {
 	})
 }
 
+// A batch that is larger than all that emit may hold comes in parts, and the first must not wait for the last.
+func TestABatchThatIsLargerThanEmitMayHoldIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{Sinks: []Sink{new(kept)}})
+		b, done := batch(distinct(3*partEvents)...), false
+		b.Records = append([]Record{{Data: make([]byte, maxBatchBytes+1)}}, b.Records...)
+		b.Done = func(Outcome) { done = true }
+		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			err := submit(ctx, b)
+			time.Sleep(time.Minute)
+			return err
+		}))
+		if n := r.events()["root"]; err != nil || !done || n != 3*partEvents {
+			t.Errorf("error %v, done %v, %d root calls of %d", err, done, n, 3*partEvents)
+		}
+	})
+}
+
 func TestTheMomentOfCountingHasWholeMilliseconds(t *testing.T) {
 	var counted []time.Time
 	ledger := &flakyLedger{record: func(f *Finding) (Recorded, error) { counted = append(counted, f.Counted); return First, nil }}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,10 +49,12 @@ func (e *emission) raiseOverdue(now time.Time) time.Duration {
 	defer e.mu.Unlock()
 	due := 0
 	for ; due < len(e.unrecorded) && (e.unrecorded[due].f == nil || now.Sub(e.unrecorded[due].since) >= e.patient); due++ {
-		if j := e.unrecorded[due]; j.f != nil && j.news() {
-			j.raised = e.now().Truncate(time.Millisecond)
-			e.metrics.raise(e.metrics.account(j.f.AccountID), j.f.Severity, j.raised)
+		if j := e.unrecorded[due]; j.f != nil && e.news(j) {
+			e.count(j)
+			j.raised, j.known = true, j.f.Identity()
+			e.metrics.raise(e.metrics.account(j.f.AccountID), j.f.Severity, j.counted)
 			e.metrics.unrecorded.Inc()
+			e.shown[j.f.ID] = append(e.shown[j.f.ID], j)
 		}
 		e.unrecorded[due] = nil
 	}
@@ -62,28 +65,49 @@ func (e *emission) raiseOverdue(now time.Time) time.Duration {
 	return e.patient - now.Sub(e.unrecorded[0].since)
 }
 
-// news reports whether a call is more than a copy of one that is under way.
-func (j *judged) news() bool {
-	if j.f.Verdict != classify.Unexplained {
+// news reports whether a call is more than a copy of one that is recorded, or of one that is shown already. A copy may not
+// have been asked for yet: while a sink hangs it waits in the queue. e.mu is held.
+func (e *emission) news(j *judged) bool {
+	if j.f.Verdict != classify.Unexplained || e.ledger.Seen(j.f) {
 		return false // a service's own call never pages
 	}
-	a := j.ahead
-	return a == nil || a.f == nil || !j.f.Identity().Same(a.f.Identity()) || j.f.GraverThan(a.f.Verdict, a.f.Reason, a.f.Severity)
+	identity := j.f.Identity()
+	return !slices.ContainsFunc(e.shown[j.f.ID], func(other *judged) bool {
+		return identity.Same(other.known) && !j.f.GraverThan(other.f.Verdict, other.f.Reason, other.f.Severity)
+	})
 }
 
-// counted is the moment that a call is counted at: the one at which it was shown, else that of the first try to record it,
-// unless that has become too old to page.
-func (e *emission) counted(j *judged) time.Time {
+// hide takes a call at its end out of those that are shown without being recorded. e.mu is held.
+func (e *emission) hide(j *judged) {
+	left := slices.DeleteFunc(e.shown[j.f.ID], func(other *judged) bool {
+		if other == j {
+			e.metrics.unrecorded.Dec()
+		}
+		return other == j
+	})
+	if e.shown[j.f.ID] = left; len(left) == 0 {
+		delete(e.shown, j.f.ID)
+	}
+}
+
+// countedAt is the moment that a call is to be recorded with.
+func (e *emission) countedAt(j *judged) time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.count(j)
+	return j.counted
+}
+
+// count sets the moment that a call is counted at. It is that of the first try to record it, also if the call is shown
+// before that try has ended: the ledger may have it. It gives way if the clock was wrong, and before the call is shown if it
+// has become too old to page. e.mu is held.
+func (e *emission) count(j *judged) {
 	now := e.now().Truncate(time.Millisecond)
 	switch {
-	case !j.raised.IsZero():
-		return j.raised
-	case j.f.Counted.IsZero(), now.Sub(j.f.Counted) > staleCount, j.f.Counted.After(now): // the clock was set back
-		return now
+	case j.raised && j.counted.After(now.Add(maxAhead)), // what is shown gives way too, and no ledger believes it
+		!j.raised && (now.Sub(j.counted) > staleCount || j.counted.After(now)):
+		j.counted = now
 	}
-	return j.f.Counted
 }
 
 // ages knows since when each batch has been in the pipeline.

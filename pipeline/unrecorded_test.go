@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +122,113 @@ func TestACopyThatWaitsForItsOriginalDoesNotPageAgain(t *testing.T) {
 			t.Errorf("error %v, events %v", err, r.events())
 		}
 	})
+}
+
+// While the log hangs no copy is asked for: neither those of a call that pages nor those of one that was recorded before may
+// look like newer calls. A correction that makes a call worse pages once, however often it comes.
+func TestCopiesDoNotPageWhileASinkHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads := make(chan struct{}) // closed when somebody reads the log again
+		var hangs atomic.Bool
+		r := newRig(t, Config{Sinks: []Sink{sinkFunc(func(context.Context, *Finding) error {
+			if hangs.Load() {
+				<-reads
+			}
+			return nil
+		})}})
+		recorded := strings.ReplaceAll(withID(rootEvent, "recorded"), "111122223333", "444455556666")
+		milder := strings.Replace(withID(rootEvent, "corrected"), `"accessKeyId":"AKIAIOSFODNN7EXAMPLE"`, `"accessKeyId":"ASIAIOSFODNN7EXAMPLE"`, 1)
+		milder = strings.ReplaceAll(milder, "111122223333", "777788889999")
+		worse := strings.Replace(milder, "ASIA", "AKIA", 1)
+		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			round := func(records ...string) map[string]float64 {
+				for _, record := range records {
+					if err := submit(ctx, batch(record)); err != nil {
+						t.Error(err)
+					}
+				}
+				time.Sleep(time.Minute)
+				return r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
+			}
+			round(recorded)
+			hangs.Store(true)
+			first := round(rootEvent, milder, worse)
+			if len(first) != 4 {
+				t.Errorf("four series are to page: %v", first)
+			}
+			for i := range 5 {
+				if diff := cmp.Diff(first, round(recorded, rootEvent, worse, milder)); diff != "" {
+					t.Errorf("after copy %d (-first +now):\n%s", i, diff)
+				}
+			}
+			close(reads)
+			time.Sleep(time.Minute)
+			return nil
+		}))
+		if diff := cmp.Diff(map[string]int{"root": 3, "duplicate": 21}, r.events()); diff != "" || err != nil || len(r.emit.ages.batches) != 0 {
+			t.Errorf("error %v, events (-want +got):\n%s", err, diff)
+		}
+		if n := testutil.ToFloat64(r.emit.metrics.unrecorded); n != 0 {
+			t.Errorf("%v unrecorded calls at the end", n)
+		}
+	})
+}
+
+// What is shown is what the ledger keeps, also if it was asked before the call was shown and answers after that, or if the
+// clock is set meanwhile. A moment in the future would be in the way of the calls until then, here and in the ledger.
+func TestTheLedgerKeepsTheMomentThatWasShown(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		takes, fails time.Duration // the ledger
+		set          time.Duration // how the clock is set after half a minute
+		wrong        time.Duration // how far it is wrong before that
+		giveWay      bool
+	}{
+		{name: "the first answer takes 12 s", takes: 12 * time.Second},
+		{name: "each answer takes 12 s, and the first ones are failures", takes: 12 * time.Second, fails: time.Minute},
+		{name: "a clock that is set forward", fails: time.Minute, set: time.Hour},
+		{name: "a clock that was an hour behind", fails: time.Minute, wrong: -time.Hour},
+		{name: "a clock that was an hour ahead", fails: time.Minute, wrong: time.Hour, giveWay: true},
+		{name: "a clock that was a second ahead", fails: time.Minute, wrong: time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				var recorded time.Time
+				ledger := &flakyLedger{record: func(f *Finding) (Recorded, error) {
+					recorded = f.Counted
+					failed := time.Since(start) < tt.fails
+					if time.Sleep(tt.takes); failed {
+						return 0, errors.New("throttled")
+					}
+					return First, nil
+				}}
+				now := func() time.Time {
+					if time.Since(start) < 30*time.Second {
+						return time.Now().Add(tt.wrong)
+					}
+					return time.Now().Add(tt.set)
+				}
+				r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}, Now: now})
+				ended := make(chan error)
+				go func() { ended <- r.Run(t.Context(), batches{batch(rootEvent)}) }()
+				time.Sleep(defaultPatience + time.Second)
+				shown := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
+				if err := <-ended; err != nil || len(shown) != 1 {
+					t.Errorf("error %v, shown %v", err, shown)
+				}
+				at := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
+				if same := cmp.Equal(shown, at); same == tt.giveWay {
+					t.Errorf("%v is shown first, %v at the end", shown, at)
+				}
+				for _, at := range at {
+					if at != unixSeconds(recorded) || recorded.After(now()) {
+						t.Errorf("%v is shown, %v in the ledger", at, unixSeconds(recorded))
+					}
+				}
+			})
+		})
+	}
 }
 
 // A burst in one account, and a ledger that takes its time: the call of another account does not wait for it.
