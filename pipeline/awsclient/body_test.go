@@ -22,15 +22,15 @@ import (
 
 // early answers before it has read the request, as a fast endpoint does.
 type early struct {
-	reads sync.WaitGroup
-	go_   chan struct{}
-	body  string
-	err   error
+	reads   sync.WaitGroup
+	proceed chan struct{}
+	body    string
+	err     error
 }
 
 func (c *early) Do(r *http.Request) (*http.Response, error) {
 	c.reads.Go(func() {
-		<-c.go_
+		<-c.proceed
 		b, err := io.ReadAll(r.Body)
 		c.body, c.err = string(b), err
 	})
@@ -38,14 +38,14 @@ func (c *early) Do(r *http.Request) (*http.Response, error) {
 }
 
 func TestABodyCanBeReadToItsEndAfterTheAnswer(t *testing.T) {
-	transport := &early{go_: make(chan struct{})}
+	transport := &early{proceed: make(chan struct{})}
 	config := awstest.Config("http://early.invalid", "us-east-1", "test")
 	config.HTTPClient = transport
 	svc := DynamoDB(dynamodb.NewFromConfig(config))
 	if _, err := svc.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String("calls")}); err != nil {
 		t.Fatal(err)
 	}
-	close(transport.go_)
+	close(transport.proceed)
 	transport.reads.Wait()
 	if want := `{"TableName":"calls"}`; transport.body != want || transport.err != nil {
 		t.Errorf("after the answer the body is %q (%v), want %q", transport.body, transport.err, want)
