@@ -9,10 +9,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// wholeBodies sends requests whose bodies net/http may read to their end. smithy-go closes the body
-// that it gives as soon as the answer is there; an endpoint that is fast answers while net/http
-// still looks whether the body goes on, and net/http then fails the connection, which the next
-// request has got meanwhile ("use of closed network connection").
+// wholeBodies sends requests whose bodies net/http may read to their end. Of a body whose kind it
+// does not know net/http sends the head first. An endpoint that is fast answers to that alone; then
+// smithy-go closes the body, and net/http, which finds it too short, closes the connection under the
+// answer that is being read ("use of closed network connection"). The body that is given here is one
+// that net/http sends together with the head, and that nobody closes.
 type wholeBodies struct {
 	next interface {
 		Do(*http.Request) (*http.Response, error)
