@@ -17,9 +17,9 @@ const (
 // suffer has every worker meet the scenario's outage, and compares what they answer with the truth.
 func (c *chaos) suffer(ctx context.Context) {
 	ready := func(w *process) bool { code, _ := w.ready(); return code == http.StatusOK }
-	for slot, w := range c.workers {
-		took := eventually(c.t, 60*time.Second, "the worker is ready", func() bool { return ready(w) })
-		c.t.Logf("worker %d is ready after %s", slot, took.Round(time.Millisecond))
+	for slot, w := range c.workers { // one that has no shard has nothing to read or record
+		took := eventually(c.t, 2*time.Minute, "the worker is ready and has a shard", func() bool { return ready(w) && w.metric("rootwatch_leases_held") > 0 })
+		c.t.Logf("worker %d is ready and has a shard after %s", slot, took.Round(time.Millisecond))
 	}
 	c.rest(ctx, 2*time.Second) // what is counted since is recorded
 	remove := c.injectAll(c.outage)

@@ -25,7 +25,6 @@ type scenario struct {
 	large    int               // bytes that are added to some of the records
 	memory   int64             // bytes that a worker may take
 	again    bool              // all is read again, so that any number of calls may be told more than once
-	pending  string            // what is wrong today, while the program cannot stand it: it runs with -chaos.pending
 	anywhere bool              // also with endpoints that know no faults
 }
 
@@ -66,10 +65,8 @@ func scenarios() []scenario {
 		{name: "outage: Kinesis is cut off", outage: []awstest.Fault{{Service: "kinesis", Effect: awstest.Drop}}},
 		{name: "outage: Kinesis hangs", outage: []awstest.Fault{{Service: "kinesis", Effect: awstest.Hang}}},
 		{name: "outage: web pages", outage: []awstest.Fault{{Effect: awstest.HTML}}},
-		{name: "outage: no condition holds", outage: []awstest.Fault{{Effect: awstest.ConditionFailsBare}},
-			pending: "a worker that has lost its leases answers that it is ready until they expire"},
-		{name: "outage: records are denied", outage: []awstest.Fault{{Operation: "GetRecords", Effect: awstest.Deny}},
-			pending: "a worker that gets no records answers that it is ready for longer than a lease lasts"},
+		{name: "outage: no condition holds", outage: []awstest.Fault{{Effect: awstest.ConditionFailsBare}}},
+		{name: "outage: records are denied", outage: []awstest.Fault{{Operation: "GetRecords", Effect: awstest.Deny}}},
 		{name: "outage: calls cannot be written down", outage: []awstest.Fault{{Operation: "PutItem", Effect: awstest.Deny}}},
 		{name: "outage: writing calls down hangs", outage: []awstest.Fault{{Operation: "PutItem", Effect: awstest.Hang}}},
 	}

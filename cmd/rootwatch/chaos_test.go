@@ -39,7 +39,6 @@ var (
 	chaosWorkers = flag.Int("chaos.workers", 3, "number of workers")
 	chaosSize    = flag.Int("chaos.record-size", 2300, "size of the records to catch up on, in bytes")
 	chaosRate    = flag.Int("chaos.rate", 400, "records a second")
-	chaosPending = flag.Bool("chaos.pending", false, "also what the program is known not to stand")
 )
 
 const chaosLease = 2 * time.Second
@@ -51,9 +50,6 @@ func TestChaos(t *testing.T) {
 	}
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
-			if s.pending != "" && !*chaosPending {
-				t.Skip("pending: " + s.pending)
-			}
 			if !s.anywhere && os.Getenv("ROOTWATCH_KINESIS_ENDPOINT") != "" {
 				t.Skip("only the in-process servers know its faults")
 			}

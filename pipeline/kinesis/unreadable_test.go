@@ -67,6 +67,34 @@ func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 	}
 }
 
+// It keeps its leases for a while, since others may be no better off; that it reads nothing it tells at once.
+func TestAWorkerThatCannotReadIsNotReadyWithin15Seconds(t *testing.T) {
+	for _, effect := range []awstest.Effect{awstest.Deny, awstest.Drop, awstest.Hang, awstest.HTML, awstest.HalfOpen} {
+		t.Run(string(effect), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := newCloud(t, 4, awstest.Options{})
+				r := c.start("worker", setup{config: trimHorizon})
+				r.holding(4)
+				until(t, time.Minute, "it is ready", func() bool { return r.Ready() == nil })
+				outage := c.Inject(awstest.Fault{Operation: "GetRecords", Effect: effect})
+				pass(t, 5*time.Second)
+				if err := r.Ready(); err != nil {
+					t.Errorf("not ready after 5s, which a slow answer may take: %v", err)
+				}
+				pass(t, 9*time.Second)
+				for range 240 {
+					if r.Ready() == nil {
+						t.Fatal("ready, and reads nothing")
+					}
+					pass(t, 250*time.Millisecond)
+				}
+				outage.Remove()
+				until(t, time.Minute, "it is ready again", func() bool { return r.Ready() == nil })
+			})
+		})
+	}
+}
+
 // Alone it has nobody to leave them to, and must come back by itself.
 func TestALoneWorkerReadsOnAfterAnOutageOfKinesis(t *testing.T) {
 	for _, effect := range []awstest.Effect{awstest.Drop, awstest.Hang, awstest.Fail, awstest.Throttle} {

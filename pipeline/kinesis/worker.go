@@ -175,11 +175,17 @@ func (w *Worker) Stream() string { return w.stream.Name }
 // begins.
 func (w *Worker) FirstStart() time.Time { return w.coordinator.FirstStart() }
 
+// unread is how long Kinesis may give no records, whichever shard is asked for, before the worker is
+// not ready: well below the 15 seconds within which it has to say so, and longer than a slow answer.
+// The leases are kept for longer (the breaker's timeout): others may be no better off.
+const unread = 12 * time.Second
+
 // Ready reports why the worker does not watch, nil if it does: the lease table is readable, it
 // holds leases or there are none for it to take, and each shard that it holds has answered of late.
 func (w *Worker) Ready() error {
 	now := w.coordinator.Status()
 	shard, age := w.metrics.Lag.Oldest()
+	silence, failure := w.breaker.Silence()
 	switch {
 	case now.Err != nil:
 		return now.Err
@@ -189,6 +195,8 @@ func (w *Worker) Ready() error {
 		return fmt.Errorf("the lease table was read last %s ago", time.Since(now.Looked).Round(time.Second))
 	case shard == "" && now.Wanted > 0:
 		return fmt.Errorf("%d shards have no worker and no lease is held", now.Wanted)
+	case shard != "" && silence > unread:
+		return fmt.Errorf("no records from Kinesis for %s: %w", silence.Round(time.Second), failure)
 	case shard != "" && age > w.cfg.LeaseDuration+w.cfg.PollInterval+10*time.Second:
 		return fmt.Errorf("shard %s has given no answer for %s", shard, age.Round(time.Second))
 	}

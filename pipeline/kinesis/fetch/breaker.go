@@ -78,7 +78,7 @@ func (b *Breaker) Check(ctx context.Context, held int, unfinished []string) erro
 		b.forget()
 		return nil
 	}
-	silence, err := b.silence()
+	silence, err := b.Silence()
 	if silence < b.cfg.Timeout {
 		return nil
 	}
@@ -175,8 +175,8 @@ func (b *Breaker) answered(ctx context.Context, err error) {
 // means nothing.
 const asksOn = 10 * time.Second
 
-// silence is for how long there has been no good answer to any call, 0 if nothing is asked in vain.
-func (b *Breaker) silence() (time.Duration, error) {
+// Silence is for how long there has been no good answer to any call, 0 if nothing is asked in vain.
+func (b *Breaker) Silence() (time.Duration, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {

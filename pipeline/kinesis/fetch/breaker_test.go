@@ -17,7 +17,7 @@ func TestSilenceIsTheTimeSinceTheOldestCallInVain(t *testing.T) {
 		var b Breaker
 		check := func(what string, want time.Duration) {
 			t.Helper()
-			if got, _ := b.silence(); got != want {
+			if got, _ := b.Silence(); got != want {
 				t.Errorf("%s: silent for %s, want %s", what, got, want)
 			}
 		}
@@ -45,7 +45,7 @@ func TestSilenceIsTheTimeSinceTheOldestCallInVain(t *testing.T) {
 		answer(cancelled, context.Canceled)
 		answer(ctx, errIterator)
 		check("what shows no records changes nothing", 4*time.Second)
-		if _, err := b.silence(); !errors.Is(err, failure) {
+		if _, err := b.Silence(); !errors.Is(err, failure) {
 			t.Errorf("the reason is %v", err)
 		}
 		answer(ctx, nil)
