@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"rootwatch/classify"
@@ -36,6 +37,21 @@ type Account struct {
 	Name  string
 	Owner string
 	Tags  []Tag // in the order of their keys
+}
+
+// String is what is known in one line, "" if nothing is: "prod-billing, owner payments, env=prod".
+func (a Account) String() string {
+	var parts []string
+	if a.Name != "" {
+		parts = append(parts, a.Name)
+	}
+	if a.Owner != "" {
+		parts = append(parts, "owner "+a.Owner)
+	}
+	for _, t := range a.Tags {
+		parts = append(parts, t.Key+"="+t.Value)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Tag is one tag of an account.
