@@ -62,8 +62,8 @@ var mayImport = []row{
 	{"pipeline/report", "classify classify/plain pipeline pipeline/coverage"},
 	{"pipeline/review", "classify/plain pipeline pipeline/archive pipeline/coverage pipeline/report"},
 
-	{"cmd/rootwatch", "classify classify/plain pipeline pipeline/archive pipeline/awserr pipeline/awstest pipeline/cloudtrailtest pipeline/coverage " +
-		"pipeline/dynamo pipeline/kinesis pipeline/kinesis/lease pipeline/ledger pipeline/report pipeline/retry pipeline/review"},
+	{"cmd/rootwatch", "classify classify/plain pipeline pipeline/accounts pipeline/archive pipeline/awserr pipeline/awstest pipeline/cloudtrailtest pipeline/coverage " +
+		"pipeline/dynamo pipeline/kinesis pipeline/kinesis/lease pipeline/ledger pipeline/policy pipeline/reload pipeline/report pipeline/retry pipeline/review pipeline/yamlfile"},
 	{"deploy", ""},
 	{"deploy/e2e", ""},
 }

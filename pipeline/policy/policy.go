@@ -36,6 +36,17 @@ const MaxLength = 90 * 24 * time.Hour
 // clockError is how far AWS's clock may be ahead of this one. A call that was made in the future is not understood.
 const clockError = 5 * time.Minute
 
+// State is whether an entry is in force.
+func (e *Entry) State(now time.Time) string {
+	switch {
+	case now.Before(e.From):
+		return "not yet in force"
+	case now.Before(e.Until):
+		return "in force"
+	}
+	return "ended"
+}
+
 // Expects names the first entry that expects a call that was judged unexplained, "" if none does.
 func (p *Policy) Expects(ev *classify.Event, f *classify.Finding, now time.Time) (entry string) {
 	for i := range p.Entries {
