@@ -3,6 +3,7 @@ package accounts
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -118,4 +119,16 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The example is what an operator copies.
+func TestTheExampleIsAFileOfAccounts(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/policy/accounts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := Parse(text)
+	if err != nil || names.Of("444455556666").String() != "prod-billing, owner payments, env=prod" {
+		t.Errorf("names %v, %v", names, err)
+	}
 }
