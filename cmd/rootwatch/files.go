@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,7 +62,7 @@ func (f *fileFlags) open(registry prometheus.Registerer, log *slog.Logger) (*fil
 	if f.policy != "" {
 		opened.policy, err = reload.Open(reload.Config[*policy.Policy]{
 			Name: "policy", Path: f.policy, MaxSize: yamlfile.MaxSize, Registerer: registry, Logger: log,
-			Parse:    func(data []byte) (*policy.Policy, error) { return policy.Parse(data, time.Now()) },
+			Parse:    func(data []byte) (*policy.Policy, error) { return policy.Parse(data, now()) },
 			Describe: func(p *policy.Policy) string { return plural(len(p.Entries), "entry", "entries") },
 		})
 		if err != nil {
@@ -81,7 +80,7 @@ func (f *files) configure(c *pipeline.Config) {
 	if f.policy != nil {
 		c.DryRun = f.dryRun
 		c.Expects = func(ev *classify.Event, judged *classify.Finding) string {
-			return f.policy.Current().Expects(ev, judged, time.Now())
+			return f.policy.Current().Expects(ev, judged, now())
 		}
 	}
 }
@@ -92,18 +91,18 @@ func (f *files) run(ctx context.Context, hangups <-chan os.Signal) {
 	defer running.Wait()
 	var readers []chan struct{}
 	reader := func() <-chan struct{} {
-		now := make(chan struct{}, 1)
-		readers = append(readers, now)
-		return now
+		told := make(chan struct{}, 1)
+		readers = append(readers, told)
+		return told
 	}
 	if f.accounts != nil {
-		now := reader()
-		running.Go(func() { f.accounts.Run(ctx, now) })
+		told := reader()
+		running.Go(func() { f.accounts.Run(ctx, told) })
 	}
 	if f.policy != nil {
-		now := reader()
-		running.Go(func() { f.policy.Run(ctx, now) })
-		running.Go(func() { policy.Remind(ctx, f.policy.Current, f.log) })
+		told := reader()
+		running.Go(func() { f.policy.Run(ctx, told) })
+		running.Go(func() { policy.Remind(ctx, f.policy.Current, now, f.log) })
 	}
 	for {
 		select {
@@ -113,9 +112,9 @@ func (f *files) run(ctx context.Context, hangups <-chan os.Signal) {
 				continue
 			}
 			f.log.Info("SIGHUP: the files of accounts and policy are read again")
-			for _, now := range readers {
+			for _, told := range readers {
 				select {
-				case now <- struct{}{}:
+				case told <- struct{}{}:
 				default: // it is told already
 				}
 			}

@@ -36,11 +36,11 @@ const noticeEvery = 30 * time.Second
 
 // Remind logs the entries of the current policy that end soon or have ended, each once for each time that the file is read,
 // until ctx ends.
-func Remind(ctx context.Context, current func() *Policy, log *slog.Logger) {
+func Remind(ctx context.Context, current func() *Policy, clock func() time.Time, log *slog.Logger) {
 	var known *Policy
 	var after time.Time
 	for {
-		p, now := current(), time.Now()
+		p, now := current(), clock()
 		if p != known {
 			known, after = p, time.Time{}
 		}

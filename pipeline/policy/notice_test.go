@@ -50,7 +50,7 @@ func TestEntriesAreToldOfWhenTheyEnd(t *testing.T) {
 		var out bytes.Buffer
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go Remind(ctx, current.Load, slog.New(slog.NewJSONHandler(&out, nil)))
+		go Remind(ctx, current.Load, time.Now, slog.New(slog.NewJSONHandler(&out, nil)))
 		for _, step := range []struct {
 			after time.Duration
 			want  []string
