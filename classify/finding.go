@@ -11,9 +11,6 @@ const (
 	Expected       Verdict = "expected"        // judged unexplained, and an entry of a policy expects it: it never pages
 )
 
-// Verdicts lists all verdicts.
-func Verdicts() []Verdict { return []Verdict{ServiceInvoked, Unexplained, Expected} }
-
 // judged is the verdict that the evidence gave: what was planned is no part of the judgement.
 func (v Verdict) judged() Verdict {
 	if v == Expected {
