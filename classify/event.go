@@ -91,6 +91,9 @@ type ResponseElements []Text
 // Key is the access key ID that signed the call, "" if the record has none.
 func (ev *Event) Key() string { return ev.UserIdentity.AccessKeyID.Value }
 
+// LongLivedKey reports whether a long-lived key signed the call: a root key, which does not expire.
+func (ev *Event) LongLivedKey() bool { return readKey(ev.UserIdentity.AccessKeyID) == longLivedKey }
+
 // SessionStarted is when the credentials' session began, as CloudTrail writes it, "" without a session.
 // The console takes a fresh key per request and `aws login` rotates its keys; this time stays.
 func (ev *Event) SessionStarted() string {

@@ -3,11 +3,29 @@ package classify
 // Verdict is the answer for one root call.
 type Verdict string
 
-// The two verdicts.
+// The verdicts. [Classify] gives one of the first two; whoever knows what was planned may make the third of an
+// unexplained call.
 const (
 	ServiceInvoked Verdict = "service_invoked" // an AWS service called by itself: all evidence says so
 	Unexplained    Verdict = "unexplained"     // a person, or somebody who holds a root key
+	Expected       Verdict = "expected"        // judged unexplained, and an entry of a policy expects it: it never pages
 )
+
+// judged is the verdict that the evidence gave: what was planned is no part of the judgement.
+func (v Verdict) judged() Verdict {
+	if v == Expected {
+		return Unexplained
+	}
+	return v
+}
+
+// Paging is the severity that a call of this verdict and severity pages with, or is noted with: [None] if it does neither.
+func (v Verdict) Paging(s Severity) Severity {
+	if v == Expected {
+		return None
+	}
+	return s
+}
 
 // Reason names why the verdict follows; the closed list is in [Reasons].
 type Reason string

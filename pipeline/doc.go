@@ -6,7 +6,7 @@
 //
 //	decode    pulls the CloudTrail events out of each record, whatever they are wrapped in
 //	filter    keeps the calls that were made as an account's root
-//	classify  judges each of them (package classify holds the rules)
+//	classify  judges each of them (package classify holds the rules), and asks the policy whether it was planned
 //	emit      drops copies, hands findings to the sinks, writes them down in the ledger, counts, and says Done
 //
 // The files:

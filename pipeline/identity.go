@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"hash/maphash"
 
+	"rootwatch/classify"
 	"rootwatch/classify/plain"
 )
 
@@ -50,6 +51,17 @@ func (i Identity) Same(known Identity) bool {
 
 // Corrects reports whether the record replaces the one that is known under its id, although it differs from it.
 func (i Identity) Corrects() bool { return i.update }
+
+// Worsens reports whether the finding makes a call worse that is known under the same id: by its judgement
+// ([classify.Finding.GraverThan]), or because one of the two records corrects the other, and only the known one was
+// expected. If both are the same record it was the policy that changed, and the call must not page now: it was known, and
+// counted, when the policy expected it.
+func (f *Finding) Worsens(known Identity, verdict classify.Verdict, reason classify.Reason, severity classify.Severity) bool {
+	if f.GraverThan(verdict, reason, severity) {
+		return true
+	}
+	return f.Verdict == classify.Unexplained && verdict == classify.Expected && f.Identity().update != known.update
+}
 
 // OwnID is the id of a call whose [Finding.ID] belongs to another call: a hash of all that tells the two apart.
 func (f *Finding) OwnID() string {

@@ -16,7 +16,8 @@ import (
 //
 // Copies share [Finding.ID] and [Finding.Identity]. Another call under the same id is remembered under [Finding.OwnID].
 // CloudTrail may correct a record afterwards (addendum UPDATED_DATA), in any order of arrival. A copy that makes a call
-// worse in verdict, reason or grade must be heard: it is a [Correction], and the call's state from then on.
+// worse in verdict, reason or grade must be heard: it is a [Correction], and the call's state from then on
+// ([Finding.Worsens]). That an entry of the policy has ended or begun since is no correction.
 type Ledger interface {
 	// Seen reports whether f is known to be a copy that changes nothing, without waiting for anything. It may miss
 	// copies that another process recorded: Record finds those.
@@ -115,7 +116,7 @@ func (l *MemoryLedger) find(f *Finding) (id string, outcome Recorded) {
 }
 
 func (r remembered) outcome(f *Finding) Recorded {
-	if f.GraverThan(r.verdict, r.reason, r.severity) {
+	if f.Worsens(r.identity, r.verdict, r.reason, r.severity) {
 		return Correction
 	}
 	return Copy

@@ -24,7 +24,7 @@ func NewLogSink(l *slog.Logger) *LogSink { return &LogSink{l.Handler(), make(cha
 // never returns stays behind, and so may the line: its batch is not done and comes again.
 func (s *LogSink) Take(ctx context.Context, f *Finding) error {
 	level := slog.LevelInfo
-	if f.Verdict != classify.ServiceInvoked {
+	if f.Verdict != classify.ServiceInvoked && f.Verdict != classify.Expected {
 		level = slog.LevelWarn
 	}
 	r := slog.NewRecord(time.Now(), level, "root call", 0)
@@ -63,10 +63,13 @@ func (f *Finding) Attrs() []slog.Attr {
 		attr("reason", string(f.Reason)),
 		attr("severity", string(f.Severity)),
 		attr("impact", f.Impact),
+		attr("policy", f.Policy),
+		attr("policy_dry_run", f.DryRun),
 		attr("service", f.Service),
 		attr("event_id", e.EventID.Value),
 		attr("event_time", e.EventTime.Value),
 		attr("account_id", f.AccountID),
+		attr("account_name", f.Account.Name),
 		attr("region", e.AWSRegion.Value),
 		attr("event_source", e.EventSource.Value),
 		attr("event_name", e.EventName.Value),

@@ -22,6 +22,7 @@ func TestTheLevelFollowsTheVerdict(t *testing.T) {
 	}{
 		{"an unexplained call", finding("111122223333", classify.Unexplained, classify.SignIn, classify.High), "WARN"},
 		{"an unexplained call of low severity", finding("111122223333", classify.Unexplained, classify.NoRootARN, classify.Low), "WARN"},
+		{"a planned call", finding("111122223333", classify.Expected, classify.SignIn, classify.High), "INFO"},
 		{"a known service's call", finding("111122223333", classify.ServiceInvoked, classify.KnownService, classify.None), "INFO"},
 		{"another service's call", finding("111122223333", classify.ServiceInvoked, classify.OtherService, classify.Info), "INFO"},
 	}

@@ -102,6 +102,9 @@ func newMetrics(maxAccounts int, now func() time.Time, ages *ages) *metrics {
 	// A series that is born at 1 has no increase: each one that can be known beforehand starts at 0.
 	for _, r := range classify.Reasons() {
 		m.rootCalls.WithLabelValues(string(r.Verdict), string(r.Reason))
+		if r.Verdict == classify.Unexplained {
+			m.rootCalls.WithLabelValues(string(classify.Expected), string(r.Reason))
+		}
 	}
 	for r := range results {
 		m.events.WithLabelValues(r.String())
@@ -143,11 +146,11 @@ func (m *metrics) rootCall(f *Finding) {
 	}
 }
 
-// corrected sets the series that pages for a call, without counting it: it was counted before, as something milder.
+// corrected sets the series that tell of a call, and page for it unless it was expected, without counting it: it was counted before, as something milder.
 func (m *metrics) corrected(f *Finding) {
 	account := m.account(f.AccountID)
 	m.advance(m.lastRootCall, account, string(f.Verdict), f.Counted)
-	m.raise(account, f.Severity, f.Counted)
+	m.raise(account, f.Verdict.Paging(f.Severity), f.Counted)
 }
 
 // raise brings the paging series of an account up to a call counted at that moment.

@@ -25,6 +25,13 @@ type Config struct {
 	Ledger Ledger
 	// Copy, if set, is called with each copy that changes nothing, which the pipeline counts and shows to no sink.
 	Copy func(*Finding)
+	// Account, if set, looks up what is known about an account besides its id. It is called by one goroutine.
+	Account func(id string) Account
+	// Expects, if set, is asked about each unexplained call, and names the entry of a policy that expects it, "" if none does.
+	// Such a call is [classify.Expected]: it is told, written down and counted, and never pages. It is called by one goroutine.
+	Expects func(*classify.Event, *classify.Finding) (entry string)
+	// DryRun leaves every verdict as it was judged, and only tells which entry would expect a call ([Finding.DryRun]).
+	DryRun bool
 	// Labelled, if set, is called once with each account that gets a label value of its own.
 	Labelled func(accountID string)
 	// InOrder is for a ledger that answers at once: calls go to sinks and ledger one after the other, in the order in which
@@ -146,7 +153,7 @@ func New(cfg Config) (*Pipeline, error) {
 	return &Pipeline{
 		decode:   newDecoder(&cfg),
 		filter:   &rootFilter{log: cfg.Logger},
-		classify: &classifier{log: cfg.Logger},
+		classify: &classifier{log: cfg.Logger, account: cfg.Account, expects: cfg.Expects, dryRun: cfg.DryRun},
 		emit: &emitter{
 			sinks: cfg.Sinks, ledger: ledger, metrics: m, log: cfg.Logger, now: cfg.Now, onCopy: cfg.Copy,
 			inOrder: cfg.InOrder, patient: cfg.Patience, ages: ages, waits: newWaits(),

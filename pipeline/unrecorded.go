@@ -69,7 +69,7 @@ func (e *emission) raiseOverdue(now time.Time) time.Duration {
 // have been asked for yet: while a sink hangs it waits in the queue. e.mu is held.
 func (e *emission) news(j *judged) bool {
 	if j.f.Verdict != classify.Unexplained || e.ledger.Seen(j.f) {
-		return false // a service's own call never pages
+		return false // a service's own call never pages, nor does an expected one
 	}
 	identity := j.f.Identity()
 	return !slices.ContainsFunc(e.shown[j.f.ID], func(other *judged) bool {

@@ -30,6 +30,12 @@ var mayImport = []row{
 	{"pipeline/retry", ""},
 	{"pipeline", "classify classify/plain pipeline/envelope pipeline/retry pipeline/scan"},
 
+	// What operators write: the names of accounts, and what is planned.
+	{"pipeline/reload", ""},
+	{"pipeline/yamlfile", "classify/plain"},
+	{"pipeline/policy", "classify pipeline/yamlfile"},
+	{"pipeline/accounts", "classify pipeline pipeline/yamlfile"},
+
 	// What stands in for AWS, and its traffic: for tests and the demo.
 	{"pipeline/cloudtrailtest", "classify"},
 	{"pipeline/awstest/wire", ""},
@@ -56,8 +62,8 @@ var mayImport = []row{
 	{"pipeline/report", "classify classify/plain pipeline pipeline/coverage"},
 	{"pipeline/review", "classify/plain pipeline pipeline/archive pipeline/coverage pipeline/report"},
 
-	{"cmd/rootwatch", "classify classify/plain pipeline pipeline/archive pipeline/awserr pipeline/awstest pipeline/cloudtrailtest pipeline/coverage " +
-		"pipeline/dynamo pipeline/kinesis pipeline/kinesis/lease pipeline/ledger pipeline/report pipeline/retry pipeline/review"},
+	{"cmd/rootwatch", "classify classify/plain pipeline pipeline/accounts pipeline/archive pipeline/awserr pipeline/awstest pipeline/cloudtrailtest pipeline/coverage " +
+		"pipeline/dynamo pipeline/kinesis pipeline/kinesis/lease pipeline/ledger pipeline/policy pipeline/reload pipeline/report pipeline/retry pipeline/review pipeline/yamlfile"},
 	{"deploy", ""},
 	{"deploy/e2e", ""},
 }
@@ -90,7 +96,8 @@ var fromOutside = []row{
 	{"github.com/sirupsen/logrus", "pipeline/kinesis pipeline/kinesis/kcl"},
 	{"github.com/aws/", "cmd/rootwatch pipeline/awsclient pipeline/awserr pipeline/awstest pipeline/dynamo pipeline/ledger pipeline/kinesis pipeline/kinesis/fetch pipeline/kinesis/kcl " +
 		"pipeline/kinesis/lease pipeline/kinesis/streamtest pipeline/retry"},
-	{"github.com/prometheus/", "cmd/rootwatch pipeline pipeline/ledger pipeline/kinesis pipeline/kinesis/fetch pipeline/kinesis/kcl pipeline/kinesis/lease pipeline/kinesis/metrics"},
+	{"go.yaml.in/yaml/", "cmd/rootwatch pipeline/accounts pipeline/policy pipeline/yamlfile"},
+	{"github.com/prometheus/", "cmd/rootwatch pipeline pipeline/ledger pipeline/reload pipeline/kinesis pipeline/kinesis/fetch pipeline/kinesis/kcl pipeline/kinesis/lease pipeline/kinesis/metrics"},
 }
 
 // standardLibraryAlone are the packages that import nothing from other modules.

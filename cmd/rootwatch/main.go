@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		}
 	}()
 	worker := &runFlags{}
-	commands := []command{newRunCommand(app, worker), newDemoCommand(app), newReviewCommand(app), newHealthcheckCommand(app)}
+	commands := []command{newRunCommand(app, worker), newDemoCommand(app), newReviewCommand(app), newCheckPolicyCommand(app), newHealthcheckCommand(app)}
 
 	name, err := app.Parse(keepDashes(args))
 	if err != nil {

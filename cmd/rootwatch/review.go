@@ -30,6 +30,7 @@ type reviewFlags struct {
 	accounts       []string
 	regions        []string
 	trustedSources []string
+	accountsFile   string
 	stdin          io.Reader
 }
 
@@ -54,6 +55,7 @@ func (f *reviewFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Flag("account", "Only root calls of these accounts, separated by commas. Repeatable.").NoEnvar().PlaceHolder("ID,...").SetValue(&listFlag{&f.accounts})
 	cmd.Flag("region", "Only root calls in these regions, separated by commas. Repeatable. Sign-ins and global services are recorded in us-east-1.").NoEnvar().PlaceHolder("REGION,...").SetValue(&listFlag{&f.regions})
 	cmd.Flag("eventbridge.trusted-source", "Sources of EventBridge events, besides AWS's own aws.*, whose CloudTrail events are believed, separated by commas. Repeatable.").PlaceHolder("SOURCE,...").SetValue(&listFlag{&f.trustedSources})
+	accountsFlag(cmd, &f.accountsFile)
 	cmd.Arg("path", "Files, folders with all that is below them, and - for standard input. A file in a folder that is no log of CloudTrail's is listed and left out; one that is named here is an error, and so is one where a trail has its log files, or with the name of one.").Required().StringsVar(&f.paths)
 }
 
@@ -106,9 +108,13 @@ func (f *reviewFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 			f.paths[i] = coverage.Stdin
 		}
 	}
+	names, err := namesOf(f.accountsFile)
+	if err != nil {
+		return usageError{fmt.Errorf("%s: %w", settingName("accounts.file"), err)}
+	}
 	_, onTerminal := terminal(stderr)
 	r, err := review.New(review.Config{
-		Paths: f.paths, Stdin: f.stdin, Explain: f.explain, TrustedSources: f.trustedSources, RefuseUnexplained: f.exitCode,
+		Paths: f.paths, Stdin: f.stdin, Explain: f.explain, TrustedSources: f.trustedSources, Account: names.Of, RefuseUnexplained: f.exitCode,
 		Selection: archive.Selection{Since: f.since, Until: f.until, Accounts: f.accounts, Regions: f.regions},
 		Out:       stdout, Format: f.format(stdout), Screen: screenOf(stdout), Notes: stderr, ShowProgress: onTerminal,
 	})

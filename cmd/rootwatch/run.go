@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -40,6 +39,8 @@ type runFlags struct {
 	ledgerSet          bool   // named by a flag, or by a variable that is not empty
 	maxAccounts        int
 	shutdownTimeout    time.Duration
+	files              fileFlags
+	hangups            <-chan os.Signal // nil: none comes
 	web                webFlags
 	log                logFlags
 }
@@ -72,6 +73,7 @@ func (f *runFlags) register(cmd *kingpin.CmdClause) {
 		}})
 	intFlag(cmd, "metrics.max-accounts", "Accounts that get label values of their own; calls of further ones are counted as account_id=\"other\", and told in the log.", &f.maxAccounts, "5000", 1, 1_000_000)
 	durationFlag(cmd, "shutdown-timeout", "On SIGTERM, finish within this time even if the pipeline is stuck. Keep it under the container's stop timeout (ECS: 30s unless set).", &f.shutdownTimeout, "25s", time.Millisecond)
+	f.files.register(cmd)
 	f.web.register(cmd, ":9844")
 	f.log.register(cmd, "info", "json")
 }
@@ -97,32 +99,14 @@ func (f *runFlags) run(ctx context.Context, _, stderr io.Writer) error {
 	if awsConfig.Region == "" {
 		return usageError{fmt.Errorf("no AWS region is set: set AWS_REGION, or name the stream by its ARN")}
 	}
-	defer heedHangups(log)()
+	hangups := make(chan os.Signal, 1) // by itself SIGHUP would end the process at once, with leases that nobody releases
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	f.hangups = hangups
 	if f.ledgerTable == "" {
 		log.Warn("no ledger: a root call that is counted but never scraped pages nobody, and copies are recognised by one task only", "set", "--ledger.table")
 	}
 	return f.advise(f.watch(ctx, awsConfig, log, newRegistry(), []pipeline.Sink{pipeline.NewLogSink(log)}))
-}
-
-// heedHangups takes SIGHUP, until stop is called: by itself it would end the process at once, with leases that nobody
-// releases. There is nothing that it could read anew.
-func heedHangups(log *slog.Logger) (stop func()) {
-	hangups, over := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		for {
-			select {
-			case <-hangups:
-				log.Info("SIGHUP changes nothing: flags and environment are read at the start; end the worker with SIGTERM")
-			case <-over:
-				return
-			}
-		}
-	}()
-	return func() {
-		signal.Stop(hangups)
-		close(over)
-	}
 }
 
 // nameLedger is the ledger's table unless a flag or a variable, which may be empty, says otherwise.

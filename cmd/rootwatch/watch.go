@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -63,6 +64,8 @@ type worker struct {
 	calls  *ledger.Ledger // nil without a ledger
 	stream string         // as it was named
 	region string         // of the stream
+	files  *files
+	hangup <-chan os.Signal // reads the files again
 	log    *slog.Logger
 }
 
@@ -70,11 +73,15 @@ type worker struct {
 func (f *runFlags) newWorker(awsConfig aws.Config, log *slog.Logger, registry *prometheus.Registry, sinks []pipeline.Sink) (*worker, error) {
 	table := dynamodb.NewFromConfig(awsConfig)
 	streamAWS := streamConfig(awsConfig, f.stream)
-	w := &worker{aws: awsConfig, stream: f.stream, region: streamAWS.Region, log: log}
+	w := &worker{aws: awsConfig, stream: f.stream, region: streamAWS.Region, hangup: f.hangups, log: log}
 	config := pipeline.Config{
 		Sinks: sinks, TrustedSources: f.trustedSources, HeartbeatRegions: f.heartbeatRegions, MaxAccounts: f.maxAccounts, Registerer: registry, Logger: log, Now: now,
 	}
 	var err error
+	if w.files, err = f.files.open(registry, log); err != nil {
+		return nil, err
+	}
+	w.files.configure(&config)
 	if f.ledgerTable != "" {
 		if w.calls, err = ledger.New(ledger.Config{DynamoDB: table, Table: f.ledgerTable, Remember: rememberedCalls, Registerer: registry, Logger: log, Now: now}); err != nil {
 			return nil, usageError{err}
@@ -105,16 +112,17 @@ func (f *runFlags) newWorker(awsConfig aws.Config, log *slog.Logger, registry *p
 
 // run reads the stream until ctx ends. To be stopped before it has begun is no error.
 func (w *worker) run(ctx context.Context) error {
+	var refreshing sync.WaitGroup
+	defer refreshing.Wait()
+	refresh, stop := context.WithCancel(ctx)
+	defer stop()
+	refreshing.Go(func() { w.files.run(refresh, w.hangup) })
 	if err := w.prepare(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	var refreshing sync.WaitGroup
-	defer refreshing.Wait()
-	refresh, stop := context.WithCancel(ctx)
-	defer stop()
 	if w.calls != nil {
 		firstStart := w.source.FirstStart()
 		refreshing.Go(func() { w.calls.Refresh(refresh, refreshLedger, w.raise) })

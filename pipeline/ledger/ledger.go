@@ -161,7 +161,7 @@ func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (pipeline.Reco
 		return 0, l.heal(ctx, err)
 	}
 	at := f.Counted.UnixMilli()
-	w.newest = newestCall{seriesOf(f.AccountID, f.Severity), at, at}
+	w.newest = newestCall{seriesOf(f.AccountID, f.Verdict.Paging(f.Severity)), at, at}
 	if outcome == pipeline.Copy {
 		w.newest = l.newestOfCopy(old)
 	}
@@ -242,7 +242,7 @@ func (l *Ledger) write(ctx context.Context, f *pipeline.Finding, w *writing) (ou
 		return pipeline.Correction, nil, nil
 	case old == nil:
 		return pipeline.First, nil, nil
-	case !f.GraverThan(verdictOf(old)):
+	case !worsens(f, old):
 		return pipeline.Copy, old, nil
 	}
 	w.correcting = true
@@ -276,6 +276,12 @@ func (l *Ledger) another(ctx context.Context, f *pipeline.Finding, w *writing, i
 func identityOf(item dynamo.Item) pipeline.Identity {
 	return pipeline.NewIdentity(dynamo.Text(item, "event_time"), dynamo.Text(item, "event_source"), dynamo.Text(item, "event_name"),
 		dynamo.Text(item, attrAccount), dynamo.Text(item, "addendum") == "UPDATED_DATA")
+}
+
+// worsens reports whether a finding makes the call in an item worse.
+func worsens(f *pipeline.Finding, item dynamo.Item) bool {
+	verdict, reason, severity := verdictOf(item)
+	return f.Worsens(identityOf(item), verdict, reason, severity)
 }
 
 func verdictOf(item dynamo.Item) (classify.Verdict, classify.Reason, classify.Severity) {

@@ -133,6 +133,7 @@ func TestOfManyTasksAtOnceOneIsFirst(t *testing.T) {
 func TestWhatMakesACallWorseIsACorrection(t *testing.T) {
 	const first, same, worse = pipeline.First, pipeline.Copy, pipeline.Correction
 	service := call("one", classify.ServiceInvoked, classify.None)
+	planned := call("one", classify.Expected, classify.High)
 	low, high, critical := call("one", classify.Unexplained, classify.Low), unexplained("one"), call("one", classify.Unexplained, classify.Critical)
 	session, key := *critical, *critical
 	session.Reason, key.Reason = classify.ConsoleSession, classify.AccessKey
@@ -147,6 +148,10 @@ func TestWhatMakesACallWorseIsACorrection(t *testing.T) {
 		{"turned, then the harmless one once more", []*pipeline.Finding{service, high, service}, []pipeline.Recorded{first, worse, same}},
 		{"worse and worse", []*pipeline.Finding{low, high, critical, low}, []pipeline.Recorded{first, worse, worse, same}},
 		{"better", []*pipeline.Finding{critical, high, low}, []pipeline.Recorded{first, same, same}},
+		{"unexplained, then expected", []*pipeline.Finding{high, planned}, []pipeline.Recorded{first, same}},
+		{"expected, then unexplained: the entry has ended", []*pipeline.Finding{planned, high, planned}, []pipeline.Recorded{first, same, same}},
+		{"expected, then unexplained and worse", []*pipeline.Finding{planned, critical, high}, []pipeline.Recorded{first, worse, same}},
+		{"service_invoked, then expected", []*pipeline.Finding{service, planned}, []pipeline.Recorded{first, worse}},
 		{"another reason, which starts from a graver severity", []*pipeline.Finding{&session, &key, &session}, []pipeline.Recorded{first, worse, same}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

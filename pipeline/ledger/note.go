@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"rootwatch/classify"
 	"rootwatch/pipeline/dynamo"
 	"rootwatch/pipeline/retry"
 )
@@ -19,7 +18,8 @@ type newestCall struct {
 // newestOfCopy sees to it that a call that was written down before is in its series. Whoever wrote it may have died before
 // noting it; if that is long ago, the moment of counting would page nobody any more, and the call is shown as of now.
 func (l *Ledger) newestOfCopy(item dynamo.Item) newestCall {
-	of := seriesOf(dynamo.Text(item, attrAccount), classify.Severity(dynamo.Text(item, attrSeverity)))
+	verdict, _, severity := verdictOf(item)
+	of := seriesOf(dynamo.Text(item, attrAccount), verdict.Paging(severity))
 	counted, _ := dynamo.Int(item, attrCounted)
 	now := l.cfg.Now()
 	switch {

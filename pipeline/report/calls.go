@@ -44,6 +44,7 @@ type call struct {
 	signIn   bool             // a sign-in that names no session
 	started  string
 	key      string
+	account  pipeline.Account // its texts are shared by all calls of the account
 
 	id, time, region, source, name, address, agent, mfa, result, reason, file string
 	severity                                                                  classify.Severity
@@ -97,7 +98,7 @@ func newCall(f *pipeline.Finding, position int) call {
 	return call{
 		at: at, position: position,
 		session: named, of: of, signIn: f.Reason == classify.SignIn && named.Kind == classify.ByAddress,
-		started: cut(e.SessionStarted()), key: cut(e.Key()),
+		started: cut(e.SessionStarted()), key: cut(e.Key()), account: f.Account,
 		id: cut(e.EventID.Value), time: cut(e.EventTime.Value), region: cut(e.AWSRegion.Value), source: cut(e.EventSource.Value),
 		name: cut(e.EventName.Value), address: cut(e.SourceIPAddress.Value), agent: cut(e.UserAgent.Value),
 		mfa: yesNo(cut(e.MFA())), result: cut(outcome(e)), reason: string(f.Reason), severity: f.Severity, file: f.File,

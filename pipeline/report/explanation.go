@@ -158,7 +158,7 @@ func (x *explainer) Table(w io.Writer, screen Screen) error {
 		fmt.Fprintln(out, screen.paint(f.Severity, fit(fmt.Sprintf("%s · %s · %s", f.Verdict, f.Reason, f.Severity), screen.limit())))
 		event := "event " + orDash(f.Event.EventID.Value) + " at " + orDash(f.Event.EventTime.Value) + " in " + orDash(f.Event.AWSRegion.Value)
 		paragraphs := append([]string{f.Explanation + "."}, x.asides(i)...)
-		for _, p := range append(paragraphs, "", event, "account "+f.AccountID) {
+		for _, p := range append(paragraphs, "", event, "account "+f.AccountID+named(f.Account)) {
 			for _, line := range wrap(plain.Visible(p), screen.limit()) {
 				fmt.Fprintln(out, line)
 			}
@@ -235,7 +235,7 @@ func (x *explainer) Markdown(w io.Writer) error {
 		for _, aside := range x.asides(i) {
 			fmt.Fprintf(out, "%s\n\n", text(aside))
 		}
-		fmt.Fprintf(out, "- Time %s\n- Account %s\n- Region %s\n- File %s\n\n", code(f.Event.EventTime.Value), code(f.AccountID), code(f.Event.AWSRegion.Value), code(f.File))
+		fmt.Fprintf(out, "- Time %s\n- Account %s%s\n- Region %s\n- File %s\n\n", code(f.Event.EventTime.Value), code(f.AccountID), text(named(f.Account)), code(f.Event.AWSRegion.Value), code(f.File))
 		tableRow(out, "Field", "Value", "Says")
 		tableRow(out, "---", "---", "---")
 		for _, e := range f.Evidence {

@@ -42,7 +42,7 @@ func (c *collection) Markdown(w io.Writer, read coverage.Summary) error {
 }
 
 func (s *session) markdown(out io.Writer) {
-	fmt.Fprintf(out, "### Account %s: %s, %s\n\n", code(s.Account), counted(len(s.calls), "call", "calls"), s.worst())
+	fmt.Fprintf(out, "### Account %s%s: %s, %s\n\n", code(s.Account), text(named(s.calls[0].account)), counted(len(s.calls), "call", "calls"), s.worst())
 	fmt.Fprintf(out, "- Id %s\n", s.id)
 	if started := s.started(); started != "" {
 		fmt.Fprintf(out, "- Session since %s\n", code(started))

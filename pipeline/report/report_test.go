@@ -209,6 +209,39 @@ func TestTablesKeepToTheScreen(t *testing.T) {
 	}
 }
 
+// A name is the account's owner's text: it is shown as such, and must not break what it stands in.
+func TestNamesOfAccountsAreShown(t *testing.T) {
+	known := pipeline.Account{Name: "prod\x1b[2J*billing", Owner: "payments", Tags: []pipeline.Tag{{Key: "env", Value: "prod"}}}
+	for name, c := range map[string]struct {
+		cfg  Config
+		want string
+	}{
+		"a table":                    {Config{Format: TableFormat}, `Account 111122223333 (prod\x1b[2J*billing, owner payments, env=prod) · s-`},
+		"markdown":                   {Config{Format: MarkdownFormat}, "### Account `111122223333` \\(prod\\\\x1b\\[2J\\*billing, owner payments, env=prod\\): 1 call"},
+		"JSON":                       {Config{Format: JSONFormat}, `"account_id":"111122223333","account_name":"prod\u001b[2J*billing",`},
+		"an explanation":             {Config{Format: TableFormat, Explain: "e-06"}, `account 111122223333 (prod\x1b[2J*billing, owner payments, env=prod)`},
+		"an explanation in markdown": {Config{Format: MarkdownFormat, Explain: "e-06"}, "- Account `111122223333` \\(prod"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, notes bytes.Buffer
+			c.cfg.Out, c.cfg.Notes = &out, &notes
+			r := New(c.cfg)
+			for _, f := range scene(t) {
+				f.Account = known
+				if err := r.Take(t.Context(), f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := r.Show(sceneRead); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(out.String(), c.want) {
+				t.Errorf("%q is not in\n%.2000s", c.want, out.String())
+			}
+		})
+	}
+}
+
 func TestJSONIsWhatWasRecorded(t *testing.T) {
 	out, _ := shown(t, Config{Format: JSONFormat}, sceneRead)
 	findings := scene(t)

@@ -10,6 +10,7 @@ import (
 
 	"rootwatch/classify"
 	"rootwatch/classify/plain"
+	"rootwatch/pipeline"
 	"rootwatch/pipeline/coverage"
 )
 
@@ -72,7 +73,7 @@ const furtherOn = "Event ids and files: --output=json or --output=markdown. What
 
 // title is the line above a session's calls.
 func (s *session) title() string {
-	parts := []string{"Account " + plain.Visible(s.Account), s.id}
+	parts := []string{"Account " + plain.Visible(s.Account+named(s.calls[0].account)), s.id}
 	switch started := s.started(); {
 	case started != "":
 		parts = append(parts, "session since "+plain.Visible(started))
@@ -90,6 +91,15 @@ func (s *session) title() string {
 	}
 	parts = append(parts, counted(len(s.calls), "call", "calls"), string(s.worst()))
 	return strings.Join(parts, " · ")
+}
+
+// named is what is known of an account besides its id, in brackets; "" if nothing is.
+func named(a pipeline.Account) string {
+	known := a.String()
+	if known == "" {
+		return ""
+	}
+	return " (" + cut(known) + ")"
 }
 
 var headings = []string{"TIME", "REGION", "CALL", "ADDRESS", "USER AGENT", "MFA", "RESULT", "REASON"}

@@ -29,6 +29,8 @@ type Config struct {
 	Explain string
 	// TrustedSources are sources of EventBridge events that are believed, besides AWS's own.
 	TrustedSources []string
+	// Account, if set, looks up what is known about an account besides its id.
+	Account func(id string) pipeline.Account
 	// RefuseUnexplained makes a complete review with an unexplained root call end with
 	// ErrUnexplained.
 	RefuseUnexplained bool
@@ -74,7 +76,7 @@ func New(cfg Config) (*Review, error) {
 		return nil, err
 	}
 	r.line, err = pipeline.New(pipeline.Config{
-		Sinks: []pipeline.Sink{r.report}, TrustedSources: cfg.TrustedSources, Ledger: ledger, Copy: r.report.Copy, InOrder: true,
+		Sinks: []pipeline.Sink{r.report}, TrustedSources: cfg.TrustedSources, Account: cfg.Account, Ledger: ledger, Copy: r.report.Copy, InOrder: true,
 		MaxEvents: math.MaxInt, // the source bounds what it hands over by its size
 		// What is broken is named at the end.
 		Logger: slog.New(slog.NewTextHandler(cfg.Notes, &slog.HandlerOptions{Level: slog.LevelError})),

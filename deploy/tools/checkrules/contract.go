@@ -43,14 +43,16 @@ var contract = []metric{
 	{"rootwatch_checkpoint_failures_total", counter, nil, false},
 	{"rootwatch_fetches_total", counter, []string{"result"}, false},
 	{"rootwatch_data_loss_total", counter, []string{"cause"}, false},
-	{"rootwatch_ledger_failures_total", counter, nil, true},                 // only with a ledger
-	{"rootwatch_alert_deliveries_total", counter, []string{"result"}, true}, // only where a push is configured
+	{"rootwatch_ledger_failures_total", counter, nil, true},                                   // only with a ledger
+	{"rootwatch_alert_deliveries_total", counter, []string{"result"}, true},                   // only where a push is configured
+	{"rootwatch_config_last_reload_successful", gauge, []string{"file"}, true},                // only with such a file
+	{"rootwatch_config_last_reload_success_timestamp_seconds", gauge, []string{"file"}, true}, // only with such a file
 	{"process_start_time_seconds", gauge, nil, false},
 }
 
 // values are the closed lists of label values, where a rule may ask for one. "metric label" is the key.
 var values = map[string][]string{
-	"rootwatch_root_calls_total verdict": {"service_invoked", "unexplained"},
+	"rootwatch_root_calls_total verdict": {"service_invoked", "unexplained", "expected"},
 	"rootwatch_root_calls_total reason": {
 		"known_service", "other_service", "no_root_arn", "sign_in", "assumed_root", "access_key", "forwarded",
 		"console_session", "cli_session", "aws_internal", "unattributed",
@@ -59,7 +61,8 @@ var values = map[string][]string{
 	"rootwatch_events_total result": {
 		"root", "not_root", "not_cloudtrail", "heartbeat", "foreign_source", "undecodable", "duplicate",
 	},
-	"rootwatch_fetches_total result": {"ok", "throttled", "failed", "expired_iterator", "strange"},
+	"rootwatch_config_last_reload_successful file": {"accounts", "policy"},
+	"rootwatch_fetches_total result":               {"ok", "throttled", "failed", "expired_iterator", "strange"},
 }
 
 // unmissable are counters of which one count is enough for an alert. increase() and its kin do not see a count that is
