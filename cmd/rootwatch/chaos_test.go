@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -144,8 +145,10 @@ type deed struct {
 
 func newChaos(t *testing.T, s scenario, seed uint64) *chaos {
 	name := fmt.Sprintf("chaos-%d", seed)
+	own := fnv.New64a() // another course of things in each scenario
+	own.Write([]byte(s.name))
 	c := &chaos{
-		scenario: s, t: t, random: rand.New(rand.NewPCG(seed, 1)), seed: seed, stream: name, app: name,
+		scenario: s, t: t, random: rand.New(rand.NewPCG(seed, own.Sum64())), seed: seed, stream: name, app: name,
 		clocks: t.TempDir(), actions: make(map[string]int), newest: make(map[string]string), deleted: make(map[string]bool),
 	}
 	c.acts = slices.Concat(besides, s.acts)
