@@ -24,13 +24,6 @@ type decoder struct {
 	aggregates sync.Once // the first aggregated event is logged
 }
 
-func newDecoder(cfg *Config) *decoder {
-	return &decoder{
-		cfg: envelope.Config{TrustedSources: cfg.TrustedSources, MaxExpanded: cfg.MaxExpanded, MaxEvents: cfg.MaxEvents},
-		log: cfg.Logger,
-	}
-}
-
 func (d *decoder) process(ctx context.Context, w *work) error {
 	units, _ := d.decoders.Get().(*envelope.Decoder)
 	if units == nil {

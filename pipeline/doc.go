@@ -22,7 +22,9 @@
 //	emit.go        the fourth
 //	fair.go        its queue, in which accounts take turns
 //	limiter.go     how many calls it writes down at a time
-//	unrecorded.go  calls that page before they are recorded; how old a batch is
+//	unrecorded.go  calls that page before they are recorded
+//	ages.go        how long each batch has been in the pipeline
+//	panic.go       a panic as an error
 //	stuck.go       which sink, or the ledger, a batch waits for
 //	identity.go    which records are copies of one call
 //	log.go         the log line of a root call, and its attributes

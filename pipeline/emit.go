@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -359,23 +357,3 @@ func (s *emitter) insist(ctx context.Context, f *Finding, by taker, try func() e
 
 // longestPause is between two tries of a sink or the ledger.
 const longestPause = 5 * time.Second
-
-// recovered runs f and makes an error of a panic.
-func recovered(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = panicked(p)
-		}
-	}()
-	return f()
-}
-
-// panicError is a recovered panic with the stack that it left behind.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func panicked(value any) *panicError { return &panicError{value, debug.Stack()} }
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }

@@ -160,6 +160,9 @@ func (m *metrics) raise(account string, severity classify.Severity, at time.Time
 	}
 }
 
+// maxAhead is how far another task's clock may be ahead of this one's.
+const maxAhead = 5 * time.Minute
+
 // advance brings a series up to a moment. It does not go back: calls are counted by several goroutines, and restored ones
 // come in any order. But a moment that lies in the future was shown by a clock that was wrong then, and would hide all
 // calls until that moment: it gives way.

@@ -14,6 +14,7 @@ import (
 
 	"rootwatch/classify"
 	"rootwatch/classify/plain"
+	"rootwatch/pipeline/envelope"
 )
 
 // Config says how a pipeline is built; the zero value of a field means its default.
@@ -162,8 +163,12 @@ func New(cfg Config) (*Pipeline, error) {
 	}, nil
 }
 
-// maxAhead is how far another task's clock may be ahead of this one's.
-const maxAhead = 5 * time.Minute
+func newDecoder(cfg *Config) *decoder {
+	return &decoder{
+		cfg: envelope.Config{TrustedSources: cfg.TrustedSources, MaxExpanded: cfg.MaxExpanded, MaxEvents: cfg.MaxEvents},
+		log: cfg.Logger,
+	}
+}
 
 // Raise brings the series that pages up to a call that another task has counted, or this one before it was started again: a
 // ledger remembers them. It never goes back, and may be called at any time. A moment in the future is refused: the series
@@ -222,6 +227,26 @@ func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 // Oldest is how long the oldest batch has been in the pipeline without being done, 0 without any. A source that waits to
 // hand a batch over counts too.
 func (p *Pipeline) Oldest() time.Duration { return p.emit.ages.oldest() }
+
+// Stuck is an error if the oldest batch has been in the pipeline for longer than patience. It names the sinks or the ledger if
+// one of them has not taken a root call for as long.
+func (p *Pipeline) Stuck(patience time.Duration) error {
+	age := p.Oldest()
+	if age <= patience {
+		return nil
+	}
+	names := map[taker]string{sinks: "the log or another sink", theLedger: string(theLedger)}
+	stuck := fmt.Errorf("the oldest batch has been in the pipeline for %s", age.Round(time.Second))
+	for _, w := range p.emit.waits.overdue(patience) {
+		waited := time.Since(w.since).Round(time.Second)
+		if w.err == nil {
+			stuck = fmt.Errorf("%w; %s has not answered for %s", stuck, names[w.taker], waited)
+			continue
+		}
+		stuck = fmt.Errorf("%w; %s has not taken a root call for %s: %w", stuck, names[w.taker], waited, w.err)
+	}
+	return stuck
+}
 
 // errHangs is part of Run's error when the stages do not end although nothing is left for them to do: a write to a log that
 // nobody reads may block for ever, and the program would never end.

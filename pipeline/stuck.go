@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -63,24 +62,4 @@ func (w *waits) overdue(patience time.Duration) []wait {
 	}
 	slices.SortFunc(all, func(a, b wait) int { return cmp.Compare(a.taker, b.taker) })
 	return all
-}
-
-// Stuck is an error if the oldest batch has been in the pipeline for longer than patience. It names the sinks or the ledger if
-// one of them has not taken a root call for as long.
-func (p *Pipeline) Stuck(patience time.Duration) error {
-	age := p.Oldest()
-	if age <= patience {
-		return nil
-	}
-	names := map[taker]string{sinks: "the log or another sink", theLedger: string(theLedger)}
-	stuck := fmt.Errorf("the oldest batch has been in the pipeline for %s", age.Round(time.Second))
-	for _, w := range p.emit.waits.overdue(patience) {
-		waited := time.Since(w.since).Round(time.Second)
-		if w.err == nil {
-			stuck = fmt.Errorf("%w; %s has not answered for %s", stuck, names[w.taker], waited)
-			continue
-		}
-		stuck = fmt.Errorf("%w; %s has not taken a root call for %s: %w", stuck, names[w.taker], waited, w.err)
-	}
-	return stuck
 }
