@@ -177,9 +177,11 @@ func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (pipeline.Reco
 // call up. Once the call itself is written down, DynamoDB's refusal to note the newest one holds nobody up.
 func (l *Ledger) Settle(ctx context.Context, f *pipeline.Finding) error {
 	w := l.writing(f)
-	if err := l.note(ctx, l.believed(w.newest)); err != nil {
-		l.failures.Inc()
-		return l.heal(ctx, err)
+	for _, n := range []newestCall{w.other, w.newest} {
+		if err := l.note(ctx, l.believed(n)); err != nil {
+			l.failures.Inc()
+			return l.heal(ctx, err)
+		}
 	}
 	l.mu.Lock()
 	delete(l.writings, f)
@@ -212,6 +214,9 @@ type writing struct {
 	// of a call that had been counted before.
 	correcting bool
 	newest     newestCall // what is to be noted once the call is written down
+	// other is the same of another call that was found under the id: from now on its copies are recognised in memory, so
+	// that nobody else would note it if who wrote it has died.
+	other newestCall
 }
 
 // writing is that of a finding which is not settled yet.
@@ -234,6 +239,7 @@ func (l *Ledger) write(ctx context.Context, f *pipeline.Finding, w *writing) (ou
 	if err == nil && old != nil && !f.Identity().Same(identityOf(old)) {
 		verdict, reason, severity := verdictOf(old)
 		l.recent.Learn(f.ID, identityOf(old), verdict, reason, severity)
+		w.other = l.newestOfCopy(old)
 		id, old, err = l.another(ctx, f, w, id, old)
 	}
 	switch {
