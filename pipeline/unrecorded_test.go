@@ -27,7 +27,7 @@ func TestACallPagesThoughItIsNotRecorded(t *testing.T) {
 		{"the ledger fails for more than a day", false, true, 30 * time.Hour},
 		{"the log fails", true, false, time.Hour},
 		{"both fail", true, true, time.Hour},
-		{"nothing fails for long", true, true, 5 * time.Second},
+		{"nothing fails for long", true, true, 2 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
