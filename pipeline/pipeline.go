@@ -219,6 +219,7 @@ func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 			p.emit.ages.remove(b)
 			return ctx.Err()
 		case <-stagesCtx.Done():
+			p.emit.ages.remove(b)
 			return errStopped
 		}
 	})

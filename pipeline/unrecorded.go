@@ -22,6 +22,7 @@ const staleCount = 10 * time.Minute
 
 // watch shows calls that are not recorded in time in the series that pages. It writes no log: the log may be what hangs.
 func (e *emission) watch(ctx context.Context) {
+	defer e.hideAll()
 	for e.awaitCalls(ctx) {
 		select {
 		case <-time.After(e.raiseOverdue(time.Now())):
@@ -86,6 +87,16 @@ func (e *emission) hide(j *judged) {
 	if e.shown[j.f.ID] = left; len(left) == 0 {
 		delete(e.shown, j.f.ID)
 	}
+}
+
+// hideAll is for the end of the run: what is not recorded is read again, and another run may follow.
+func (e *emission) hideAll() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, calls := range e.shown {
+		e.metrics.unrecorded.Sub(float64(len(calls)))
+	}
+	clear(e.shown)
 }
 
 // countedAt is the moment that a call is to be recorded with.

@@ -76,7 +76,8 @@ type Ledger struct {
 	cfg      Config
 	recent   *pipeline.MemoryLedger
 	failures prometheus.Counter
-	healing  sync.Mutex // held while a vanished table is made anew
+	healing  sync.Mutex    // held while a vanished table is made anew
+	raising  chan struct{} // holds one for each note that is being written
 
 	tidying sync.Mutex         // held while room is made in a full item, so that one of a batch's calls does it for all
 	tidied  map[string]tidying // by item; guarded by tidying
@@ -107,7 +108,7 @@ func New(cfg Config) (*Ledger, error) {
 	}
 	cfg.DynamoDB = awsclient.DynamoDB(cfg.DynamoDB)
 	l := &Ledger{
-		cfg: cfg, recent: recent, writings: make(map[*pipeline.Finding]*writing),
+		cfg: cfg, recent: recent, raising: make(chan struct{}, notesAtOnce), writings: make(map[*pipeline.Finding]*writing),
 		notes: make(map[series]*note), noted: make(map[series]time.Time),
 		newest: make(map[series]int64), refused: make(map[series]int64), strange: make(map[series]int64), tidied: make(map[string]tidying),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "rootwatch_ledger_failures_total", Help: "Calls to the ledger's table that failed. They are made again, unless DynamoDB refuses to note an account's newest call."}),
@@ -176,9 +177,11 @@ func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (pipeline.Reco
 // call up. Once the call itself is written down, DynamoDB's refusal to note the newest one holds nobody up.
 func (l *Ledger) Settle(ctx context.Context, f *pipeline.Finding) error {
 	w := l.writing(f)
-	if err := l.note(ctx, w.newest); err != nil {
-		l.failures.Inc()
-		return l.heal(ctx, err)
+	for _, n := range []newestCall{w.other, w.newest} {
+		if err := l.note(ctx, l.believed(n)); err != nil {
+			l.failures.Inc()
+			return l.heal(ctx, err)
+		}
 	}
 	l.mu.Lock()
 	delete(l.writings, f)
@@ -211,6 +214,9 @@ type writing struct {
 	// of a call that had been counted before.
 	correcting bool
 	newest     newestCall // what is to be noted once the call is written down
+	// other is the same of another call that was found under the id: from now on its copies are recognised in memory, so
+	// that nobody else would note it if who wrote it has died.
+	other newestCall
 }
 
 // writing is that of a finding which is not settled yet.
@@ -233,6 +239,7 @@ func (l *Ledger) write(ctx context.Context, f *pipeline.Finding, w *writing) (ou
 	if err == nil && old != nil && !f.Identity().Same(identityOf(old)) {
 		verdict, reason, severity := verdictOf(old)
 		l.recent.Learn(f.ID, identityOf(old), verdict, reason, severity)
+		w.other = l.newestOfCopy(old)
 		id, old, err = l.another(ctx, f, w, id, old)
 	}
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -104,6 +105,36 @@ func TestACallIsFirstInOneTaskOnly(t *testing.T) {
 	}
 	if restarted := task(t, server, "c"); record(t, restarted, unexplained("one")) {
 		t.Error("the copy after a restart is taken for another call")
+	}
+}
+
+// A task has written a call down and died before it noted it. Another task finds it only because a call of its own has the
+// same id. From then on it knows copies of both from memory, so it has to note both.
+func TestACallThatIsFoundUnderAnothersIDIsNotedToo(t *testing.T) {
+	server := newServer(t)
+	dies, lives := task(t, server, "dies"), task(t, server, "lives")
+	in := func(account string) *pipeline.Finding {
+		f := unexplained("shared")
+		f.AccountID = account
+		return f
+	}
+	if _, err := dies.Record(t.Context(), in("444455556666")); err != nil {
+		t.Fatal(err)
+	}
+	if !record(t, lives, in("111122223333")) {
+		t.Error("another call of the same id is taken for a copy")
+	}
+	if !lives.Seen(in("444455556666")) {
+		t.Error("the call that was found is not known")
+	}
+	newest, err := lives.Newest(t.Context())
+	var accounts []string
+	for _, n := range newest {
+		accounts = append(accounts, n.AccountID)
+	}
+	slices.Sort(accounts)
+	if !slices.Equal(accounts, []string{"111122223333", "444455556666"}) || err != nil {
+		t.Errorf("the calls of %v are noted: %v", accounts, err)
 	}
 }
 

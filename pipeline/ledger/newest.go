@@ -87,6 +87,12 @@ func (l *Ledger) raise(ctx context.Context, s series, counted, to int64) error {
 	if known && newest >= counted && newest <= future {
 		return nil
 	}
+	select {
+	case l.raising <- struct{}{}:
+		defer func() { <-l.raising }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	id := newestID(s.severity, part(s.account))
 	err := l.update(ctx, id, s, counted, to, future)
 	if full(err) && l.makeRoom(ctx, id) {

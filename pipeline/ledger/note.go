@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"rootwatch/pipeline/dynamo"
@@ -31,6 +32,17 @@ func (l *Ledger) newestOfCopy(item dynamo.Item) newestCall {
 	return newestCall{of, counted, counted}
 }
 
+// believed is what is noted of a call whose moment lies in the future by now, since the clock was set back: a moment that
+// nobody would restore, and that would hide those of the calls that share its note.
+func (l *Ledger) believed(n newestCall) newestCall {
+	now := l.cfg.Now()
+	if n.to <= now.Add(clockError).UnixMilli() {
+		return n
+	}
+	at := now.UnixMilli()
+	return newestCall{n.of, min(n.counted, at), at}
+}
+
 // notePause is the least time between two notes of one series: in a burst half of all writes would be notes.
 const notePause = 500 * time.Millisecond
 
@@ -41,10 +53,19 @@ type note struct {
 	err  error // once done is closed
 }
 
+// errNoNote is what those who share a note find if who made it did not come to its end.
+var errNoNote = errors.New("the note of an account's newest call was not made")
+
+// notesAtOnce is how many notes are written at a time at the most: a burst of accounts has a series each.
+const notesAtOnce = 64
+
 // note writes an account's newest call. The first call of a series is noted at once; those that come soon after it share
 // the next note, which one of them writes.
 func (l *Ledger) note(ctx context.Context, n newestCall) error {
-	if n.counted != n.to { // a copy of long ago: rare, and no burst
+	if n.to == 0 {
+		return nil
+	}
+	if n.counted != n.to { // a copy of long ago: nobody shares it
 		return l.raise(ctx, n.of, n.counted, n.to)
 	}
 	l.mu.Lock()
@@ -59,7 +80,7 @@ func (l *Ledger) note(ctx context.Context, n newestCall) error {
 			return ctx.Err()
 		}
 	}
-	shared = &note{at: n.to, done: make(chan struct{})}
+	shared = &note{at: n.to, done: make(chan struct{}), err: errNoNote}
 	l.notes[n.of] = shared
 	pause := time.Until(l.noted[n.of].Add(notePause))
 	l.mu.Unlock()
@@ -73,7 +94,9 @@ func (l *Ledger) note(ctx context.Context, n newestCall) error {
 	}
 	l.noted[n.of] = time.Now()
 	l.mu.Unlock()
-	if shared.err = waited; waited == nil {
+	if waited != nil {
+		shared.err = waited
+	} else {
 		shared.err = l.raise(ctx, n.of, at, at)
 	}
 	return shared.err
