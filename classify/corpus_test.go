@@ -17,7 +17,8 @@ type corpusLine struct {
 	Record  json.RawMessage `json:"record"`
 }
 
-// The corpus is for checking only, and not part of the project: without it this test has nothing to say.
+// The corpus is for checking only, and not part of the project: without it this test has nothing to
+// say.
 func TestCorpus(t *testing.T) {
 	folder := os.Getenv(corpusVariable)
 	if folder == "" {

@@ -1,23 +1,25 @@
 // Package classify knows CloudTrail's root calls: which record is one, and what explains it.
 //
-// It stands between the pipeline's filter, which asks [IsRoot], and emit, which counts and logs the [Finding] that
-// [Classify] gives. It reads a decoded record and nothing else: no input or output, no clock, no metrics.
+// It stands between the pipeline's filter, which asks [IsRoot], and emit, which counts and logs the
+// [Finding] that [Classify] gives. It reads a decoded record and nothing else: no input or output,
+// no clock, no metrics.
 //
 // # The question
 //
-// A record whose userIdentity.type is Root was made with the account's own credentials. Some of these calls are
-// harmless: services such as Elastic Load Balancing and Auto Scaling used to act as root and name themselves in
-// invokedBy. The others were made by a person, or by somebody who holds a root key. A finding says which:
-// service_invoked or unexplained.
+// A record whose userIdentity.type is Root was made with the account's own credentials. Some of
+// these calls are harmless: services such as Elastic Load Balancing and Auto Scaling used to act as
+// root and name themselves in invokedBy. The others were made by a person, or by somebody who holds
+// a root key. A finding says which: service_invoked or unexplained.
 //
 // # The signal
 //
-// A DNS name in sourceIPAddress or userAgent does not tell the two apart, nor does invokedBy alone: the console's
-// servers and services that act for a signed-in person carry them too. What tells them apart is evidence of a
-// credential. A service that acts by itself leaves its name in invokedBy and sourceIPAddress and no key, no session
-// and no TLS connection; whoever acts for a person leaves that person's key or session behind. So service_invoked
-// needs all of [serviceConditions]; everything else is unexplained, and the first row of [rules] that fits gives the
-// reason. What a rule does not understand counts against the service, never for it.
+// A DNS name in sourceIPAddress or userAgent does not tell the two apart, nor does invokedBy alone:
+// the console's servers and services that act for a signed-in person carry them too. What tells
+// them apart is evidence of a credential. A service that acts by itself leaves its name in
+// invokedBy and sourceIPAddress and no key, no session and no TLS connection; whoever acts for a
+// person leaves that person's key or session behind. So service_invoked needs all of
+// [serviceConditions]; everything else is unexplained, and the first row of [rules] that fits gives
+// the reason. What a rule does not understand counts against the service, never for it.
 //
 // # Files
 //

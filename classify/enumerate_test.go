@@ -13,9 +13,9 @@ import (
 
 var enumerateAll = flag.Bool("enumerate-all", false, "walk every set of marks, not only none, single ones and all")
 
-// TestEveryCombinationOfFacts walks over all that facts can be and holds the rules to what they promise. A rule sees
-// nothing but facts, so what holds here holds for every record that can be read; TestFactsAreReadFromEverySpelling
-// joins the two.
+// TestEveryCombinationOfFacts walks over all that facts can be and holds the rules to what they
+// promise. A rule sees nothing but facts, so what holds here holds for every record that can be
+// read; TestFactsAreReadFromEverySpelling joins the two.
 func TestEveryCombinationOfFacts(t *testing.T) {
 	began := time.Now()
 	workers := runtime.GOMAXPROCS(0)
@@ -85,7 +85,8 @@ type brokenPromise struct {
 	facts   facts
 }
 
-// markSets are the sets of marks that a record can have: the flag of the console is understood or it is not.
+// markSets are the sets of marks that a record can have: the flag of the console is understood or
+// it is not.
 func markSets(all bool) (sets []markSet) {
 	for set := markSet(0); set <= allMarks; set++ {
 		if set&markConsole != 0 && set&markConsoleOdd != 0 {
@@ -234,8 +235,8 @@ func (w *walkResult) breaks(promise string, f facts) {
 	}
 }
 
-// specified is the specification a second time, as one function, in the order in which reasons are tried: the reason, and the
-// grade to start from.
+// specified is the specification a second time, as one function, in the order in which reasons are
+// tried: the reason, and the grade to start from.
 func specified(f facts) (Reason, Severity) {
 	credential := f.key != noKey || f.session || f.bearer
 	service := f.invokedBy == serviceCaller

@@ -7,13 +7,15 @@ import (
 	"strings"
 )
 
-// Event is the part of one CloudTrail record that judging and reporting need; unknown fields are ignored.
+// Event is the part of one CloudTrail record that judging and reporting need; unknown fields are
+// ignored.
 //
-// Only the record itself, `userIdentity` and `userIdentity.type` must have their documented JSON type: they
-// lie on the way to the verdict, and a record that breaks them is an error of json.Unmarshal. Everything else
-// is read leniently (see [Text]), because a field of an unexpected type must not lose a root call. As always
-// in encoding/json, a `null` in place of the record changes nothing and is no error: whoever decodes a record
-// out of an envelope must refuse a null there.
+// Only the record itself, `userIdentity` and `userIdentity.type` must have their documented JSON
+// type: they lie on the way to the verdict, and a record that breaks them is an error of
+// json.Unmarshal. Everything else is read leniently (see [Text]), because a field of an unexpected
+// type must not lose a root call. As always in encoding/json, a `null` in place of the record
+// changes nothing and is no error: whoever decodes a record out of an envelope must refuse a null
+// there.
 type Event struct {
 	EventTime          Text     `json:"eventTime"`
 	EventSource        Text     `json:"eventSource"`
@@ -36,12 +38,12 @@ type Event struct {
 
 	SessionCredentialFromConsole Text `json:"sessionCredentialFromConsole"`
 	TLSDetails                   Text `json:"tlsDetails"`
-	// SignInSessionARN was seen in sessionContext and in additionalEventData; it is accepted here and in
-	// userIdentity too, for a mark of a sign-in counts wherever AWS puts it.
+	// SignInSessionARN was seen in sessionContext and in additionalEventData; it is accepted here
+	// and in userIdentity too, for a mark of a sign-in counts wherever AWS puts it.
 	SignInSessionARN Text `json:"signInSessionArn"`
 
-	// EnvelopeAccount is the `account` of the EventBridge envelope or the `owner` of the CloudWatch Logs
-	// payload that the record came in: the last resort for the account. The pipeline sets it.
+	// EnvelopeAccount is the `account` of the EventBridge envelope or the `owner` of the CloudWatch
+	// Logs payload that the record came in: the last resort for the account. The pipeline sets it.
 	EnvelopeAccount string `json:"-"`
 }
 
@@ -54,14 +56,16 @@ type Addendum struct {
 	Raw Text `json:"-"`
 }
 
-// AdditionalEventData is what sign-in events say beside their identity; each service writes its own members.
+// AdditionalEventData is what sign-in events say beside their identity; each service writes its own
+// members.
 type AdditionalEventData struct {
 	MFAUsed          Text `json:"MFAUsed"` // "Yes" or "No", on ConsoleLogin
 	Success          Text `json:"success"` // true or false, on the OAuth calls of `aws login`
 	SignInSessionARN Text `json:"signInSessionArn"`
 }
 
-// RequestParameters are the members that decide how grave a call is ([Impacts]); each service writes its own.
+// RequestParameters are the members that decide how grave a call is ([Impacts]); each service
+// writes its own.
 type RequestParameters struct {
 	UserName               Text `json:"userName"`
 	Status                 Text `json:"status"`
@@ -83,9 +87,10 @@ type PublicAccessBlock struct {
 	RestrictPublicBuckets Text `json:"RestrictPublicBuckets"`
 }
 
-// ResponseElements is how a sign-in event says whether it succeeded: "Success" or "Failure" in a member with the
-// event's own name (AWS CloudTrail User Guide, "AWS Management Console sign-in events"). All members with one of
-// these values are kept, in the order of their names, so that an event that AWS adds is understood too.
+// ResponseElements is how a sign-in event reports whether it succeeded: "Success" or "Failure" in a
+// member with the event's own name (AWS CloudTrail User Guide, "AWS Management Console sign-in
+// events"). All members with one of these values are kept, in the order of their names, so that an
+// event that AWS adds is understood too.
 type ResponseElements []Text
 
 // Key is the access key ID that signed the call, "" if the record has none.
@@ -94,13 +99,15 @@ func (ev *Event) Key() string { return ev.UserIdentity.AccessKeyID.Value }
 // LongLivedKey reports whether a long-lived key signed the call: a root key, which does not expire.
 func (ev *Event) LongLivedKey() bool { return readKey(ev.UserIdentity.AccessKeyID) == longLivedKey }
 
-// SessionStarted is when the credentials' session began, as CloudTrail writes it, "" without a session.
-// The console takes a fresh key per request and `aws login` rotates its keys; this time stays.
+// SessionStarted is when the credentials' session began, as CloudTrail writes it, "" without a
+// session. The console takes a fresh key per request and `aws login` rotates its keys; this time
+// stays.
 func (ev *Event) SessionStarted() string {
 	return ev.UserIdentity.SessionContext.Attributes.CreationDate.Value
 }
 
-// SignInSession is the ARN of the sign-in that the call's credentials come from, "" if none is named.
+// SignInSession is the ARN of the sign-in that the call's credentials come from, "" if none is
+// named.
 func (ev *Event) SignInSession() string {
 	for _, t := range ev.signInSessions() {
 		if !t.Empty() {
@@ -110,8 +117,9 @@ func (ev *Event) SignInSession() string {
 	return ""
 }
 
-// signInSessions are the places where signInSessionArn is accepted. AWS writes it into sessionContext and,
-// on CreateOAuth2Token, into additionalEventData (AWS Sign-In User Guide, "Sign-In with OAuth 2.0").
+// signInSessions are the places where signInSessionArn is accepted. AWS writes it into
+// sessionContext and, on CreateOAuth2Token, into additionalEventData (AWS Sign-In User Guide,
+// "Sign-In with OAuth 2.0").
 func (ev *Event) signInSessions() [4]Text {
 	return [...]Text{
 		ev.UserIdentity.SessionContext.SignInSessionARN, ev.UserIdentity.SignInSessionARN,
@@ -124,8 +132,8 @@ func (ev *Event) consoleAttribute() Text {
 	return ev.UserIdentity.SessionContext.Attributes.SessionCredentialFromConsole
 }
 
-// Outcomes are the words of a sign-in event for how it ended, nil for all other events: in another service's response the
-// caller chooses texts, as the key prefix that UpdateTrail gives back.
+// Outcomes are the words of a sign-in event for how it ended, nil for all other events: in another
+// service's response the caller chooses texts, as the key prefix that UpdateTrail gives back.
 func (ev *Event) Outcomes() ResponseElements {
 	if !ev.signIn() {
 		return nil
@@ -133,13 +141,14 @@ func (ev *Event) Outcomes() ResponseElements {
 	return ev.ResponseElements
 }
 
-// signIn reports whether AWS Sign-In or a page of the console wrote the event, and not the service that was called.
+// signIn reports whether AWS Sign-In or a page of the console wrote the event, and not the service
+// that was called.
 func (ev *Event) signIn() bool {
 	return readEventKind(ev.EventType) == consoleSignIn || readCalled(ev.EventSource) == calledSignIn
 }
 
-// Failed reports whether the call came to nothing. It takes the record's word for a failure, and no word for a success
-// beside it: what is milder for having failed must certainly have failed.
+// Failed reports whether the call came to nothing. It takes the record's word for a failure, and no
+// word for a success beside it: what is milder for having failed must certainly have failed.
 func (ev *Event) Failed() bool {
 	failed := !ev.ErrorCode.Empty() || !ev.ErrorMessage.Empty()
 	for _, outcome := range ev.Outcomes() {
@@ -154,8 +163,9 @@ func (ev *Event) Failed() bool {
 	return failed
 }
 
-// MFA says whether the person had shown a second factor: "true", "false", or "" when the record does not tell.
-// Sign-ins say it in additionalEventData.MFAUsed, calls in sessionContext.attributes.mfaAuthenticated.
+// MFA reports whether the person had shown a second factor: "true", "false", or "" when the record
+// does not tell. Sign-ins say it in additionalEventData.MFAUsed, calls in
+// sessionContext.attributes.mfaAuthenticated.
 func (ev *Event) MFA() string {
 	for _, t := range []Text{ev.AdditionalEventData.MFAUsed, ev.UserIdentity.SessionContext.Attributes.MFAAuthenticated} {
 		switch strings.ToLower(strings.TrimSpace(t.Value)) {
@@ -179,7 +189,8 @@ func (ev *Event) AddendumReason() string {
 	return ev.Addendum.Raw.Value
 }
 
-// UpdateOf is the eventID of the record that this one repeats with corrected data, "" for all others.
+// UpdateOf is the eventID of the record that this one repeats with corrected data, "" for all
+// others.
 func (ev *Event) UpdateOf() string {
 	if ev.Addendum.Reason.Value != "UPDATED_DATA" {
 		return ""
@@ -197,7 +208,8 @@ type Text struct {
 	Odd bool
 }
 
-// UnmarshalJSON never fails on valid JSON: what is not a string is kept as its JSON text and marked Odd.
+// UnmarshalJSON never fails on valid JSON: what is not a string is kept as its JSON text and marked
+// Odd.
 func (t *Text) UnmarshalJSON(b []byte) error {
 	b = bytes.TrimSpace(b)
 	switch {
@@ -225,8 +237,8 @@ func (t Text) isFalse() bool { return strings.EqualFold(strings.TrimSpace(t.Valu
 // notAFlag reports whether a value stands where a flag could and is none.
 func (t Text) notAFlag() bool { return !t.Empty() && !t.isTrue() && !t.isFalse() }
 
-// name is the value as names are compared: trimmed and in lower case; "" for what is not a string. Only ASCII is
-// folded, or the Kelvin sign would pass for a k.
+// name is the value as names are compared: trimmed and in lower case; "" for what is not a string.
+// Only ASCII is folded, or the Kelvin sign would pass for a k.
 func (t Text) name() string {
 	if t.Odd {
 		return ""

@@ -2,12 +2,13 @@ package classify
 
 import "rootwatch/classify/plain"
 
-// maxEvidence is how many bytes of a field's value the evidence keeps: what CloudTrail keeps of a user agent.
+// maxEvidence is how many bytes of a field's value the evidence keeps: what CloudTrail keeps of a
+// user agent.
 const maxEvidence = 1024
 
-// evidence lists what was weighed: who the record names, the five fields that AWS tells to review, and what shows a
-// credential. Those of the last kind that the record does not have are left out, save key and session: that
-// they are missing is evidence too.
+// evidence lists what was weighed: who the record names, the five fields that AWS tells to review,
+// and what shows a credential. Those of the last kind that the record does not have are left out,
+// save key and session: that they are missing is evidence too.
 func (c *call) evidence() []Evidence {
 	ev, id := c.ev, &c.ev.UserIdentity
 	var list []Evidence

@@ -2,7 +2,8 @@ package classify
 
 import "testing"
 
-// What a change of the policy must not do: page a second time for a call that is known, or take a call back that paged.
+// What a change of the policy must not do: page a second time for a call that is known, or take a
+// call back that paged.
 func TestWhatMakesAKnownCallWorse(t *testing.T) {
 	for _, tt := range []struct {
 		name       string

@@ -2,8 +2,8 @@ package classify
 
 import "strings"
 
-// explain is one sentence for a person: what happened, and why that is the verdict. Values of the record stand in it
-// only as [shown] gives them.
+// explain is one sentence for a person: what happened, and why that is the verdict. Values of the
+// record stand in it only as [shown] gives them.
 func (c *call) explain(r *rule) string {
 	sentence := r.sentence(c)
 	if r.verdict == Unexplained && c.impact.does != "" {

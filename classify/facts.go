@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// facts are all that the rules look at, read from a record once. Every member has a few values and none leads back
-// into the record, so the rules can be walked over all that facts can be (enumerate_test.go).
+// facts are all that the rules look at, read from a record once. Every member has a few values and
+// none leads back into the record, so the rules can be walked over all that facts can be
+// (enumerate_test.go).
 type facts struct {
 	exactRoot bool      // userIdentity.type is "Root" to the letter
 	emptyARN  bool      // userIdentity.arn is there and empty
@@ -23,8 +24,8 @@ type facts struct {
 	failed    bool
 }
 
-// eventKind is what eventType says. For a service's own call only AWS's spelling counts; whatever points at a person
-// counts in every spelling.
+// eventKind is what eventType says. For a service's own call only AWS's spelling counts; whatever
+// points at a person counts in every spelling.
 type eventKind uint8
 
 const (
@@ -43,8 +44,9 @@ const (
 	calledOdd                // not a string
 )
 
-// keyKind is what userIdentity.accessKeyId is. AWS documents the prefixes: AKIA is a long-term key of an IAM user
-// or of root, ASIA a temporary one of STS (AWS STS API Reference, "GetAccessKeyInfo").
+// keyKind is what userIdentity.accessKeyId is. AWS documents the prefixes: AKIA is a long-term key
+// of an IAM user or of root, ASIA a temporary one of STS (AWS STS API Reference,
+// "GetAccessKeyInfo").
 type keyKind uint8
 
 const (
@@ -54,7 +56,8 @@ const (
 	otherKey                    // redacted, or not understood
 )
 
-// agentKind is what the user agent names. The client chooses it: it may name a reason, never a verdict.
+// agentKind is what the user agent names. The client chooses it: it may name a reason, never a
+// verdict.
 type agentKind uint8
 
 const (
@@ -63,8 +66,9 @@ const (
 	consoleAgent           // a server of the console
 )
 
-// credential reports whether the record shows that a key, a session or a bearer token was used. It is the one reading
-// of the word: the conditions of service_invoked and the reasons of unexplained use it alike.
+// credential reports whether the record shows that a key, a session or a bearer token was used. It
+// is the one reading of the word: the conditions of service_invoked and the reasons of unexplained
+// use it alike.
 func (f facts) credential() bool { return f.key != noKey || f.session || f.bearer }
 
 // has reports whether the record has one of the marks.
@@ -175,6 +179,6 @@ func isCloudShell(userAgent Text) bool {
 	return strings.Contains(userAgent.name(), "exec-env/cloudshell")
 }
 
-// longLived reports whether a long-lived key signed the call: such a key does not expire, and whoever has a copy has the
-// account.
+// longLived reports whether a long-lived key signed the call: such a key does not expire, and
+// whoever has a copy has the account.
 func (f facts) longLived() bool { return f.key == longLivedKey }

@@ -3,8 +3,8 @@ package classify
 // Verdict is the answer for one root call.
 type Verdict string
 
-// The verdicts. [Classify] gives one of the first two; whoever knows what was planned may make the third of an
-// unexplained call.
+// The verdicts. [Classify] gives one of the first two; whoever knows what was planned may make the
+// third of an unexplained call.
 const (
 	ServiceInvoked Verdict = "service_invoked" // an AWS service called by itself: all evidence says so
 	Unexplained    Verdict = "unexplained"     // a person, or somebody who holds a root key
@@ -19,7 +19,8 @@ func (v Verdict) judged() Verdict {
 	return v
 }
 
-// Paging is the severity that a call of this verdict and severity pages with, or is noted with: [None] if it does neither.
+// Paging is the severity that a call of this verdict and severity pages with, or is noted with:
+// [None] if it does neither.
 func (v Verdict) Paging(s Severity) Severity {
 	if v == Expected {
 		return None
@@ -36,7 +37,8 @@ const (
 	OtherService Reason = "other_service"
 )
 
-// Reasons of unexplained, in the order in which they are tried: the first that fits is the call's reason.
+// Reasons of unexplained, in the order in which they are tried: the first that fits is the call's
+// reason.
 const (
 	NoRootARN      Reason = "no_root_arn"
 	SignIn         Reason = "sign_in"
@@ -67,8 +69,9 @@ type Finding struct {
 	Verdict  Verdict
 	Reason   Reason
 	Severity Severity
-	// Impact is what the call does, if that is grave in itself ([Impacts]): "gives root a long-lived access key". It is ""
-	// for all other calls, for those that failed, and for a service's own.
+	// Impact is what the call does, if that is grave in itself ([Impacts]): "gives root a
+	// long-lived access key". It is "" for all other calls, for those that failed, and for a
+	// service's own.
 	Impact string
 	// Service is the DNS name of the service that made or forwarded the call, "" if none is named.
 	Service string

@@ -132,7 +132,8 @@ func TestHostileValuesAreHarmless(t *testing.T) {
 	}
 }
 
-// checkHarmless holds everything a person reads to one line of valid, visible text of bounded length.
+// checkHarmless holds everything a person reads to one line of valid, visible text of bounded
+// length.
 func checkHarmless(t *testing.T, where string, f Finding) {
 	t.Helper()
 	texts := map[string]string{"explanation": f.Explanation, "service": f.Service, "account": f.AccountID}

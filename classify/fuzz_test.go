@@ -9,8 +9,9 @@ import (
 	"unicode"
 )
 
-// FuzzEvent holds the verdict that is dangerous, service_invoked, against the conditions read a second time, naively, out of
-// the record's JSON; and every finding against what all findings promise.
+// FuzzEvent holds the verdict that is dangerous, service_invoked, against the conditions read a
+// second time, naively, out of the record's JSON; and every finding against what all findings
+// promise.
 func FuzzEvent(f *testing.F) {
 	for _, record := range []any{
 		serviceCall(), bareCall(), sessionCall(), signIn(), elbCall(),
@@ -67,7 +68,8 @@ var serviceName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(a
 // namedForSomebody is a name of those that act for whoever is signed in, and of customers' hosts.
 var namedForSomebody = regexp.MustCompile(`(^|\.)(signin|console|aws-mcp|cloud9|cloudshell|q|compute|compute-1|elb)\.`)
 
-// naivelyUnexplained says which condition for service_invoked a record breaks, "" if none. Its keys are folded.
+// naivelyUnexplained says which condition for service_invoked a record breaks, "" if none. Its keys
+// are folded.
 func naivelyUnexplained(record map[string]any) string {
 	at := func(path string) any {
 		var v any = record
@@ -120,8 +122,8 @@ func naivelyUnexplained(record map[string]any) string {
 	return ""
 }
 
-// readFolded reads the next JSON value with its keys folded as encoding/json compares them to field names, and
-// reports whether an object has a key twice.
+// readFolded reads the next JSON value with its keys folded as encoding/json compares them to field
+// names, and reports whether an object has a key twice.
 func readFolded(dec *json.Decoder) (value any, repeated bool) {
 	token, err := dec.Token()
 	if err != nil {

@@ -7,8 +7,9 @@ import (
 // Identity is `userIdentity`: who made the call, and with which credentials
 // (AWS CloudTrail User Guide, "CloudTrail userIdentity element").
 type Identity struct {
-	// Type must be a string in the record; absent and null are "". The members principalId (it may have lost its leading
-	// zero) and userName (the account's alias) prove nothing and are not read.
+	// Type must be a string in the record; absent and null are "". The members principalId (it may
+	// have lost its leading zero) and userName (the account's alias) prove nothing and are not
+	// read.
 	Type        string `json:"type"`
 	ARN         Text   `json:"arn"`
 	AccountID   Text   `json:"accountId"`
@@ -30,13 +31,13 @@ type SessionContext struct {
 	Attributes       SessionAttributes `json:"attributes"`
 	AssumedRoot      Text              `json:"assumedRoot"` // "true" for a session of sts:AssumeRoot
 	SignInSessionARN Text              `json:"signInSessionArn"`
-	// Raw is the whole element, members that are not known here included: whether there was a session at all
-	// is decided on it.
+	// Raw is the whole element, members that are not known here included: whether there was a
+	// session at all is decided on it.
 	Raw Text `json:"-"`
 }
 
-// SessionIssuer is who gave the session its credentials: of a FederatedUser, the root or IAM user that called
-// sts:GetFederationToken.
+// SessionIssuer is who gave the session its credentials: of a FederatedUser, the root or IAM user
+// that called sts:GetFederationToken.
 type SessionIssuer struct {
 	Type Text `json:"type"`
 	ARN  Text `json:"arn"`
@@ -77,9 +78,10 @@ func (s *SessionAttributes) UnmarshalJSON(b []byte) error {
 	)
 }
 
-// neverRoot are the identity types that AWS documents for everybody but root (AWS CloudTrail User Guide,
-// "CloudTrail userIdentity element", type; SAMLUser and WebIdentityUser under the STS calls). FederatedUser is
-// not among them, because root can call sts:GetFederationToken, nor is Unknown, because it says nothing.
+// neverRoot are the identity types that AWS documents for everybody but root (AWS CloudTrail User
+// Guide, "CloudTrail userIdentity element", type; SAMLUser and WebIdentityUser under the STS
+// calls). FederatedUser is not among them, because root can call sts:GetFederationToken, nor is
+// Unknown, because it says nothing.
 var neverRoot = map[string]bool{
 	"AssumedRole":        true,
 	"AWSAccount":         true, // a root of another account shows up as this
@@ -92,14 +94,15 @@ var neverRoot = map[string]bool{
 	"WebIdentityUser":    true,
 }
 
-// NeverRoot reports whether userIdentity.type is one of the documented types that are not root whatever else
-// the record says. Every other type, in another case, unknown or empty, needs [IsRoot].
+// NeverRoot reports whether userIdentity.type is one of the documented types that are not root
+// whatever else the record says. Every other type, in another case, unknown or empty, needs
+// [IsRoot].
 func NeverRoot(identityType string) bool { return neverRoot[identityType] }
 
-// IsRoot reports whether root made the call: the type is Root; or the credentials are root's without the type
-// saying so, that is, a FederatedUser whose session root issued, or a type that says nothing about the caller
-// beside the ARN of an account's root. An ARN of a root under a type of [NeverRoot] is not root: it stands in
-// sloppy documentation only.
+// IsRoot reports whether root made the call: the type is Root; or the credentials are root's
+// without the type saying so, that is, a FederatedUser whose session root issued, or a type that
+// says nothing about the caller beside the ARN of an account's root. An ARN of a root under a type
+// of [NeverRoot] is not root: it stands in sloppy documentation only.
 func IsRoot(ev *Event) bool {
 	id := &ev.UserIdentity
 	switch {
@@ -117,8 +120,8 @@ func (s *SessionIssuer) isRoot() bool {
 	return isRootARN(s.ARN) || s.Type.name() == "root"
 }
 
-// isRootARN reports whether an ARN is an account's root: arn:<partition>:iam::<account>:root. The partitions are aws,
-// aws-cn, aws-us-gov, aws-eusc, aws-iso and what AWS adds.
+// isRootARN reports whether an ARN is an account's root: arn:<partition>:iam::<account>:root. The
+// partitions are aws, aws-cn, aws-us-gov, aws-eusc, aws-iso and what AWS adds.
 func isRootARN(arn Text) bool {
 	part := strings.Split(arn.name(), ":")
 	if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[3] != "" || part[5] != "root" {
@@ -127,8 +130,8 @@ func isRootARN(arn Text) bool {
 	return (part[1] == "aws" || strings.HasPrefix(part[1], "aws-")) && IsAccountID(part[4])
 }
 
-// UnknownAccount is the account of a call whose record and envelope name none: a label must not take
-// whatever stands in a record.
+// UnknownAccount is the account of a call whose record and envelope name none: a label must not
+// take whatever stands in a record.
 const UnknownAccount = "unknown"
 
 // account is the account whose root made the call.

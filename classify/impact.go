@@ -2,7 +2,8 @@ package classify
 
 import "strings"
 
-// Impact is a row of the table of what calls do: the calls that are grave because of what they do, whoever makes them.
+// Impact is a row of the table of what calls do: the calls that are grave because of what they do,
+// whoever makes them.
 type Impact struct {
 	Service string   // the first label of eventSource, "" for any service
 	Names   []string // of events, as CloudTrail writes them
@@ -27,7 +28,8 @@ var (
 	always   = impactCase{}
 	own      = impactCase{"for root itself", (*call).own}
 	anothers = impactCase{"for another user", func(c *call) bool { return !c.own() }}
-	// The tasks of central root access that remove root's credentials of a member account are its purpose.
+	// The tasks of central root access that remove root's credentials of a member account are its
+	// purpose.
 	ownNotCentral = impactCase{"for root itself, not by central root access", func(c *call) bool { return c.own() && !c.has(markAssumedRoot) }}
 	ownCentral    = impactCase{"for root itself, by central root access", func(c *call) bool { return c.own() && c.has(markAssumedRoot) }}
 	central       = impactCase{"by central root access", func(c *call) bool { return c.has(markAssumedRoot) }}
@@ -49,9 +51,9 @@ func row(service string, in impactCase, severity Severity, does string, names ..
 	return Impact{Service: service, Names: names, Case: in.words, Severity: severity, Does: does, when: in.when}
 }
 
-// impacts are the rows of [Impacts]. The names are those of the AWS Service Authorization Reference, "Actions defined
-// by …", and of the CloudTrail User Guide for the events of the sign-in page. A call may fit several rows; the gravest
-// counts, and of equals the first.
+// impacts are the rows of [Impacts]. The names are those of the AWS Service Authorization
+// Reference, "Actions defined by …", and of the CloudTrail User Guide for the events of the sign-in
+// page. A call may fit several rows; the gravest counts, and of equals the first.
 var impacts = []Impact{
 	// Root's own credentials are made or changed.
 	row("iam", own, Critical, "gives root a long-lived access key", "CreateAccessKey"),
@@ -85,7 +87,8 @@ var impacts = []Impact{
 	row("", always, Critical, "closes an account", "CloseAccount"),
 	row("organizations", always, Critical, "takes an account out of its organisation", "LeaveOrganization", "RemoveAccountFromOrganization", "DeleteOrganization"),
 
-	// Who may sign in is changed. PutConsoleAuthorizationConfiguration only makes the console ask these policies.
+	// Who may sign in is changed. PutConsoleAuthorizationConfiguration only makes the console ask
+	// these policies.
 	row("signin", always, Critical, "changes who may sign in to the console",
 		"PutResourcePermissionStatement", "DeleteResourcePermissionStatement", "DeleteConsoleAuthorizationConfiguration"),
 
@@ -120,8 +123,8 @@ var impacts = []Impact{
 	row("sqs", central, High, "replaces the policy that shut others out of a queue", "SetQueueAttributes"),
 }
 
-// Impacts lists what calls are graded for besides their reason. It is a closed list; it only raises, and a call that
-// failed is not raised.
+// Impacts lists what calls are graded for besides their reason. It is a closed list; it only
+// raises, and a call that failed is not raised.
 func Impacts() []Impact {
 	list := make([]Impact, len(impacts))
 	for i, r := range impacts {
@@ -165,8 +168,9 @@ func readImpact(c *call) (out impact) {
 
 func (c *call) param() *RequestParameters { return &c.ev.RequestParameters }
 
-// own reports whether the request is about root itself: it names no user. In the console root's MFA devices are those of
-// "AWS ROOT USER"; a user whose name is root counts as root too, which is the worse case.
+// own reports whether the request is about root itself: it names no user. In the console root's MFA
+// devices are those of "AWS ROOT USER"; a user whose name is root counts as root too, which is the
+// worse case.
 func (c *call) own() bool {
 	switch c.param().UserName.name() {
 	case "", "root", "aws root user", "<root_account>":
@@ -175,15 +179,17 @@ func (c *call) own() bool {
 	return false
 }
 
-// rootsDevice reports whether a device is root's by its serial number, or is not named. Root's devices may have other
-// names since it can have several (IAM User Guide, "Multi-factor authentication for the root user").
+// rootsDevice reports whether a device is root's by its serial number, or is not named. Root's
+// devices may have other names since it can have several (IAM User Guide, "Multi-factor
+// authentication for the root user").
 func (c *call) rootsDevice() bool {
 	serial := c.param().SerialNumber
 	return serial.Empty() || serial.Odd || strings.Contains(serial.name(), "root")
 }
 
-// shares reports whether the permissions of a snapshot or an image are widened; those that are taken away do no harm.
-// operationType is the older way to say it (EC2 API Reference, ModifyImageAttribute and ModifySnapshotAttribute).
+// shares reports whether the permissions of a snapshot or an image are widened; those that are
+// taken away do no harm. operationType is the older way to say it (EC2 API Reference,
+// ModifyImageAttribute and ModifySnapshotAttribute).
 func (c *call) shares() bool {
 	p := c.param()
 	for _, t := range []Text{p.CreateVolumePermission, p.LaunchPermission} {
@@ -194,8 +200,9 @@ func (c *call) shares() bool {
 	return p.OperationType.name() == "add" || !p.ValuesToAdd.Empty()
 }
 
-// opens reports whether one of the four blocks on public access is not set. The request replaces all of them, and one that
-// it does not name is off (S3 API Reference, PublicAccessBlockConfiguration).
+// opens reports whether one of the four blocks on public access is not set. The request replaces
+// all of them, and one that it does not name is off (S3 API Reference,
+// PublicAccessBlockConfiguration).
 func (c *call) opens() bool {
 	b := c.param().PublicAccessBlock
 	return !(b.BlockPublicACLs.isTrue() && b.IgnorePublicACLs.isTrue() && b.BlockPublicPolicy.isTrue() && b.RestrictPublicBuckets.isTrue())

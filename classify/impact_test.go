@@ -131,8 +131,9 @@ func TestImpactDoesNotRaiseAServicesOwnCall(t *testing.T) {
 	}
 }
 
-// The table is closed: a row or a name that is added, goes or changes its grade stands here too, with the case in which
-// it counts. A name that is missing from the table pages as its reason says, no higher; a name too many raises a page.
+// The table is closed: a row or a name that is added, goes or changes its grade stands here too,
+// with the case in which it counts. A name that is missing from the table pages as its reason says,
+// no higher; a name too many raises a page.
 func TestTheTableOfImpactsIsClosed(t *testing.T) {
 	want := strings.Split(strings.TrimSpace(closedImpacts), "\n")
 	var got []string

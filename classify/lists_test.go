@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// A name more in one of these lists can silence a page or change what it says, and no test of the rules would notice: a
-// known service more is a service that never pages. So each entry stands here a second time, with its evidence.
+// A name more in one of these lists can silence a page or change what it says, and no test of the
+// rules would notice: a known service more is a service that never pages. So each entry stands here
+// a second time, with its evidence.
 func TestListsAreClosed(t *testing.T) {
 	marks := make([]string, 0, len(clientMarks))
 	for _, m := range clientMarks {

@@ -26,9 +26,9 @@ type clientMark struct {
 	says  string
 }
 
-// clientMarks are the marks of a client: nobody but a client opens a TLS connection to AWS's endpoints, comes from a
-// console or a sign-in, or acts for another. What stands where the console's mark could stand and is not understood is
-// no evidence for a service either.
+// clientMarks are the marks of a client: nobody but a client opens a TLS connection to AWS's
+// endpoints, comes from a console or a sign-in, or acts for another. What stands where the
+// console's mark could stand and is not understood is no evidence for a service either.
 var clientMarks = []clientMark{
 	{markTLS, "tlsDetails", func(ev *Event) string { return ev.TLSDetails.Value },
 		func(ev *Event) bool { return !ev.TLSDetails.Empty() }, "a client opened a TLS connection"},

@@ -2,13 +2,14 @@ package classify
 
 import "strings"
 
-// serviceSuffixes end the DNS name of an AWS service in CloudTrail: the commercial and GovCloud partitions,
-// China, and the European Sovereign Cloud.
+// serviceSuffixes end the DNS name of an AWS service in CloudTrail: the commercial and GovCloud
+// partitions, China, and the European Sovereign Cloud.
 var serviceSuffixes = []string{".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"}
 
-// knownServices act as root by themselves: without a person, without a key. AWS names Elastic Load Balancing
-// and Auto Scaling (re:Post, "Root" in the CloudTrail logs; CloudTrail User Guide, userIdentity, invokedBy),
-// and public records of 2015 to 2017 show both. They use service-linked roles today.
+// knownServices act as root by themselves: without a person, without a key. AWS names Elastic Load
+// Balancing and Auto Scaling (re:Post, "Root" in the CloudTrail logs; CloudTrail User Guide,
+// userIdentity, invokedBy), and public records of 2015 to 2017 show both. They use service-linked
+// roles today.
 var knownServices = []string{"autoscaling", "elasticloadbalancing"}
 
 // agents call for whoever is signed in: being named in invokedBy, they point at a person.
@@ -29,15 +30,16 @@ var consoles = []string{
 // ec2-203-0-113-7.compute-1.amazonaws.com: whoever rents one is not a service.
 var hostLabels = []string{"compute", "compute-1", "elb"}
 
-// internalNames stand for AWS's own network: CloudTrail documents "AWS Internal/#" where it does not tell the
-// service, aws.internal was seen in a record, and internal.amazonaws.com is the older form. People's console
-// calls carry them too.
+// internalNames stand for AWS's own network: CloudTrail documents "AWS Internal/#" where it does
+// not tell the service, aws.internal was seen in a record, and internal.amazonaws.com is the older
+// form. People's console calls carry them too.
 var internalNames = []string{"aws internal", "aws.internal", "internal.amazonaws.com"}
 
-// consoleAgentPrefixes and consoleAgentParts mark the user agents of the console's servers, in lower case, as seen
-// in records: console.ec2.amazonaws.com, [S3Console/0.4], EC2ConsoleFrontend, AWS-SupportPlansConsole, AWS CloudWatch
-// Console, [AWSCloudTrail, …]. Parts are looked for without what consoleAgentSpelling takes away, as the names are spelt
-// in several ways. A client can write any of them; they name a reason and never soften one.
+// consoleAgentPrefixes and consoleAgentParts mark the user agents of the console's servers, in
+// lower case, as seen in records: console.ec2.amazonaws.com, [S3Console/0.4], EC2ConsoleFrontend,
+// AWS-SupportPlansConsole, AWS CloudWatch Console, [AWSCloudTrail, …]. Parts are looked for without
+// what consoleAgentSpelling takes away, as the names are spelt in several ways. A client can write
+// any of them; they name a reason and never soften one.
 var (
 	consoleAgentPrefixes = []string{"signin.", "console."}
 	consoleAgentParts    = []string{
@@ -50,10 +52,12 @@ var (
 )
 
 const (
-	// consoleBackEnd stands in the user agents of the console's back ends: "aws-internal/3 aws-sdk-java/1.11.714 …". Of the
-	// 655 calls of one console session 47 had no mark but this or a browser's name.
+	// consoleBackEnd stands in the user agents of the console's back ends: "aws-internal/3
+	// aws-sdk-java/1.11.714 …". Of the 655 calls of one console session 47 had no mark but this or
+	// a browser's name.
 	consoleBackEnd = "aws-internal/"
-	// browserPrefix begins every browser's user agent. With a key or session the browser is at the console.
+	// browserPrefix begins every browser's user agent. With a key or session the browser is at the
+	// console.
 	browserPrefix = "mozilla/"
 )
 
@@ -102,8 +106,8 @@ func readCaller(t Text) caller {
 	return caller{name: name, kind: kind}
 }
 
-// known reports whether the name is that of a service that acts as root by itself, alone or with its region:
-// dynamodb.application-autoscaling is another service than autoscaling.
+// known reports whether the name is that of a service that acts as root by itself, alone or with
+// its region: dynamodb.application-autoscaling is another service than autoscaling.
 func (c caller) known() bool {
 	labels := serviceLabels(c.name)
 	if len(labels) == 0 || len(labels) > 2 || !anyIn(labels[:1], knownServices) {
@@ -112,8 +116,8 @@ func (c caller) known() bool {
 	return len(labels) == 1 || IsRegion(labels[1])
 }
 
-// serviceLabels are the labels of a service's DNS name before AWS's domain, nil for anything else: a name
-// that is not one to the letter is not evidence.
+// serviceLabels are the labels of a service's DNS name before AWS's domain, nil for anything else:
+// a name that is not one to the letter is not evidence.
 func serviceLabels(name string) []string {
 	if len(name) > 253 {
 		return nil
@@ -148,8 +152,9 @@ func isLabel(s string) bool {
 	return true
 }
 
-// IsRegion reports whether s has the form of a region's name, in any partition: two or more words of lower-case letters
-// and a number of one or two digits, as in us-east-1, us-gov-west-1, eu-isoe-west-1.
+// IsRegion reports whether s has the form of a region's name, in any partition: two or more words
+// of lower-case letters and a number of one or two digits, as in us-east-1, us-gov-west-1,
+// eu-isoe-west-1.
 func IsRegion(s string) bool {
 	part := strings.Split(s, "-")
 	if len(part) < 3 || len(s) > 32 {

@@ -2,10 +2,11 @@ package classify
 
 import "slices"
 
-// GraverThan reports whether the finding makes a call worse that was judged otherwise before, as a corrected record may:
-// unexplained instead of a service's, a graver severity, or at the same severity a reason that starts from a graver one.
-// An expected call is compared by its judgement, so a change of the policy alone makes no call worse; and it never takes
-// the place of an unexplained one.
+// GraverThan reports whether the finding makes a call worse that was judged otherwise before, as a
+// corrected record may: unexplained instead of a service's, a graver severity, or at the same
+// severity a reason that starts from a graver one. An expected call is compared by its judgement,
+// so a change of the policy alone makes no call worse; and it never takes the place of an
+// unexplained one.
 func (f *Finding) GraverThan(verdict Verdict, reason Reason, severity Severity) bool {
 	switch {
 	case f.Verdict == Expected && verdict == Unexplained:
@@ -41,8 +42,9 @@ type ReasonInfo struct {
 	Source     string     // the AWS page that says so, or "seen in records"
 }
 
-// Reasons lists every pair of verdict and reason that [Classify] gives, those of service_invoked first, the others in the
-// order in which they are tried. It is a closed list; an expected call keeps the reason that it was unexplained for.
+// Reasons lists every pair of verdict and reason that [Classify] gives, those of service_invoked
+// first, the others in the order in which they are tried. It is a closed list; an expected call
+// keeps the reason that it was unexplained for.
 func Reasons() []ReasonInfo {
 	infos := make([]ReasonInfo, 0, len(rules))
 	for i := range rules {

@@ -5,8 +5,9 @@ type rule struct {
 	reason  Reason
 	verdict Verdict
 	when    func(facts) bool
-	// severity is the grade to start from, otherwise the grade in a special case. What the call does may raise either of
-	// an unexplained call ([Impacts]); grades are all that can come of it, worst first.
+	// severity is the grade to start from, otherwise the grade in a special case. What the call
+	// does may raise either of an unexplained call ([Impacts]); grades are all that can come of it,
+	// worst first.
 	severity  Severity
 	otherwise grade
 	grades    []Severity
@@ -23,8 +24,9 @@ type grade struct {
 	severity Severity
 }
 
-// rules are the reasons. They are tried in this order for every root call, and the first that fits is the reason: the
-// two of service_invoked ask for all of serviceConditions, the last row fits everything.
+// rules are the reasons. They are tried in this order for every root call, and the first that fits
+// is the reason: the two of service_invoked ask for all of serviceConditions, the last row fits
+// everything.
 var rules = []rule{
 	{
 		reason: KnownService, verdict: ServiceInvoked,
@@ -75,7 +77,8 @@ var rules = []rule{
 	},
 	{
 		reason: AccessKey, verdict: Unexplained,
-		// A key that is neither AKIA nor ASIA is redacted: without a session beside it the worst case is assumed.
+		// A key that is neither AKIA nor ASIA is redacted: without a session beside it the worst
+		// case is assumed.
 		when:     func(f facts) bool { return f.longLived() || f.key == otherKey && !f.session && !f.serviceNamed() },
 		severity: Critical, grades: []Severity{Critical},
 		means:    "a long-lived root key exists and is in use",
@@ -145,8 +148,9 @@ func firstRule(f facts) *rule {
 	panic("classify: the last rule must fit every call")
 }
 
-// severityOf grades a call of this reason: the row's grade, raised by what the call does, and critical for a long-lived
-// key whatever the reason, which is said here alone. A service's own call keeps its grade: it must never page.
+// severityOf grades a call of this reason: the row's grade, raised by what the call does, and
+// critical for a long-lived key whatever the reason, which is said here alone. A service's own call
+// keeps its grade: it must never page.
 func (r *rule) severityOf(f facts, does Severity) Severity {
 	if r.verdict == ServiceInvoked {
 		return r.severity
@@ -161,16 +165,18 @@ func (r *rule) severityOf(f facts, does Severity) Severity {
 	return worse(start, does)
 }
 
-// serviceCondition is one of the conditions that must all hold before a root call counts as a service's own. They are
-// facts that AWS writes: the user agent is not among them, because the client chooses it.
+// serviceCondition is one of the conditions that must all hold before a root call counts as a
+// service's own. They are facts that AWS writes: the user agent is not among them, because the
+// client chooses it.
 type serviceCondition struct {
 	holds  func(facts) bool
 	words  string             // what it asks for
 	broken func(*call) string // what is said of a call that fails it, after "but"
 }
 
-// serviceConditions are tried in this order. In every public record of a service that acted as root by itself all of
-// them hold; in every one of a person at least one fails. What is not understood fails.
+// serviceConditions are tried in this order. In every public record of a service that acted as root
+// by itself all of them hold; in every one of a person at least one fails. What is not understood
+// fails.
 var serviceConditions = []serviceCondition{
 	{func(f facts) bool { return f.exactRoot }, "the type is Root",
 		func(*call) string { return "its type is not that of a service's own call" }},

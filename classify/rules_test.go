@@ -180,7 +180,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// inClosedList reports whether the finding's verdict, reason and severity are a combination of [Reasons].
+// inClosedList reports whether the finding's verdict, reason and severity are a combination of
+// [Reasons].
 func inClosedList(f Finding) bool {
 	return slices.ContainsFunc(Reasons(), func(r ReasonInfo) bool {
 		return r.Verdict == f.Verdict && r.Reason == f.Reason && slices.Contains(r.Severities, f.Severity)

@@ -119,7 +119,8 @@ func TestOneBrokenConditionIsEnoughToAlert(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			record := edit(serviceCall(), tt.change)
 			if tt.change.value == "FederatedUser" {
-				// The session that names root as the issuer would be a second change: the ARN says it here.
+				// The session that names root as the issuer would be a second change: the ARN says
+				// it here.
 				edit(record, set("userIdentity.arn", rootARN))
 			}
 			got := judge(t, record)
@@ -133,7 +134,8 @@ func TestOneBrokenConditionIsEnoughToAlert(t *testing.T) {
 	}
 }
 
-// The example of AWS's article on root activity, rebuilt: a load balancer fails to delete a network interface.
+// The example of AWS's article on root activity, rebuilt: a load balancer fails to delete a network
+// interface.
 func elbCall() map[string]any {
 	const elb = "elasticloadbalancing.amazonaws.com"
 	return edit(serviceCall(),

@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Session is what the calls of one root session have in common. The console takes a fresh key for each request and
-// `aws login` rotates its keys: the time at which the session was created stays. AWS writes the sign-in's ARN into the
-// records of some services and not of others, so it must not split what one creation time joins.
+// Session is what the calls of one root session have in common. The console takes a fresh key for
+// each request and `aws login` rotates its keys: the time at which the session was created stays.
+// AWS writes the sign-in's ARN into the records of some services and not of others, so it must not
+// split what one creation time joins.
 type Session struct {
 	Account string // 12 digits, or [UnknownAccount]
 	Kind    SessionKind
@@ -26,7 +27,8 @@ const (
 	ByAddress  SessionKind = "address"  // sourceIPAddress: the record names no session
 )
 
-// SessionOf is the session that a root call of an account names, or else the address that it came from.
+// SessionOf is the session that a root call of an account names, or else the address that it came
+// from.
 func SessionOf(ev *Event, account string) Session {
 	for _, s := range []Session{
 		{account, ByCreation, ev.SessionStarted()},
@@ -40,14 +42,15 @@ func SessionOf(ev *Event, account string) Session {
 	return Session{account, ByAddress, ev.SourceIPAddress.Value}
 }
 
-// Loose reports whether the call may belong to a session that it does not name: it names none, or only a temporary key,
-// which the console takes afresh for each request (the billing console's records have no sessionContext).
+// Loose reports whether the call may belong to a session that it does not name: it names none, or
+// only a temporary key, which the console takes afresh for each request (the billing console's
+// records have no sessionContext).
 func (s Session) Loose() bool {
 	return s.Kind == ByAddress || s.Kind == ByKey && readKey(Text{Value: s.Value, Present: true}) == temporaryKey
 }
 
-// ID is short and the same wherever the session is met: "s-" and eight hexadecimal digits. Sessions of one account have
-// different ids, but for one chance in four thousand million.
+// ID is short and the same wherever the session is met: "s-" and eight hexadecimal digits. Sessions
+// of one account have different ids, but for one chance in four thousand million.
 func (s Session) ID() string {
 	hash := sha256.New()
 	for _, part := range []string{s.Account, string(s.Kind), s.Value} {
@@ -60,7 +63,8 @@ func (s Session) ID() string {
 const (
 	// signInLead is how long after a sign-in its session may open.
 	signInLead = 5 * time.Minute
-	// longestSession is how long a root session may live: the console's ends after 12 hours, and so do temporary keys.
+	// longestSession is how long a root session may live: the console's ends after 12 hours, and so
+	// do temporary keys.
 	longestSession = 12 * time.Hour
 )
 
@@ -71,9 +75,9 @@ type OpenSession struct {
 	Addresses map[string]bool // where its calls came from
 }
 
-// Takes reports whether a loose call belongs to this session of its account: a sign-in to the session that
-// opens within five minutes, any other call (the billing console's) to the session that is open then from the same
-// address.
+// Takes reports whether a loose call belongs to this session of its account: a sign-in to the
+// session that opens within five minutes, any other call (the billing console's) to the session
+// that is open then from the same address.
 func (o *OpenSession) Takes(signIn bool, at time.Time, address string) bool {
 	switch lead := o.Opened.Sub(at); {
 	case at.IsZero():

@@ -114,8 +114,8 @@ func callerSpellings(set func(*facts, callerKind, bool)) [][]spelling {
 	}
 }
 
-// TestFactsAreReadFromEverySpelling samples the way from a record's JSON to facts: each field says one of its classes in
-// one of its spellings, types included, and nothing else.
+// TestFactsAreReadFromEverySpelling samples the way from a record's JSON to facts: each field says
+// one of its classes in one of its spellings, types included, and nothing else.
 func TestFactsAreReadFromEverySpelling(t *testing.T) {
 	const seed = 8
 	random := rand.New(rand.NewPCG(seed, seed))

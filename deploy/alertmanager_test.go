@@ -47,8 +47,9 @@ func routesOf(node object, above route) []route {
 	return all
 }
 
-// What is one page. An account less here and a second account's call is an update of the first one's page, which wakes
-// nobody; a session less and a second session's call is. amtool checks receivers alone.
+// What is one page. An account less here and a second account's call is an update of the first
+// one's page, which wakes nobody; a session less and a second session's call is. amtool checks
+// receivers alone.
 func TestEachRouteGroupsByWhatIsOnePage(t *testing.T) {
 	got := routesOf(alertmanagerConfig(t)["route"].(object), route{})
 	want := []route{
@@ -67,8 +68,8 @@ func TestEachRouteGroupsByWhatIsOnePage(t *testing.T) {
 	}
 }
 
-// A call does not get better when its alert ends: whoever hears of calls is sent nothing then. The default is true for most kinds
-// of receivers, so each says it.
+// A call does not get better when its alert ends: whoever hears of calls is sent nothing then. The
+// default is true for most kinds of receivers, so each says it.
 func TestEachReceiverSaysWhetherItHearsOfTheEnd(t *testing.T) {
 	want := map[string]bool{"pager": false, "team": true, "team-calls": false, "quiet": false, "dead-man": false}
 	receivers, _ := alertmanagerConfig(t)["receivers"].([]any)

@@ -188,7 +188,8 @@ func TestForeignEventsAreKeptWhenAsked(t *testing.T) {
 	}
 }
 
-// Ref of a rule on a bus of its own is BUS|RULE, which is no dimension: the names are compared here.
+// Ref of a rule on a bus of its own is BUS|RULE, which is no dimension: the names are compared
+// here.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html
 func TestForeignSourceAlarmWatchesTheRule(t *testing.T) {
 	s := deploy(t, "central", map[string]string{"AlarmTopicArn": "arn:aws:sns:eu-central-1:111122223333:security"})

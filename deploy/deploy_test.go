@@ -1,6 +1,6 @@
-// Package deploy tests what operators install: the stacks, the image's build file and the README's commands. It has
-// no code of its own. What a linter can find is cfncheck's business; here is what a linter misses, because a template
-// can be valid and yet lose root calls.
+// Package deploy tests what operators install: the stacks, the image's build file and the README's
+// commands. It has no code of its own. What a linter can find is cfncheck's business; here is what
+// a linter misses, because a template can be valid and yet lose root calls.
 package deploy
 
 import (
@@ -47,7 +47,8 @@ func refuseAliases(t *testing.T, file string, n *yaml.Node) {
 	}
 }
 
-// A rule of the same name would be refused when one replaces the other, and the roles trust rules by this prefix.
+// A rule of the same name would be refused when one replaces the other, and the roles trust rules
+// by this prefix.
 func TestRuleNames(t *testing.T) {
 	for _, name := range []string{"central", "forwarder"} {
 		seen := map[any]bool{}
@@ -134,7 +135,8 @@ func TestArchiveKeepsCloudTrailEventsAlone(t *testing.T) {
 	}
 }
 
-// What does not arrive is kept for 14 days, in a queue that EventBridge can write to; heartbeats are not kept.
+// What does not arrive is kept for 14 days, in a queue that EventBridge can write to; heartbeats
+// are not kept.
 func TestDeadLetters(t *testing.T) {
 	stacks := map[string]*stack{
 		"central":   deploy(t, "central", map[string]string{"AcceptSchedulerHeartbeat": "yes"}),
@@ -169,7 +171,8 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
-// One account sends the heartbeat, by one way, to the central bus and with the role that CloudTrail's events go by.
+// One account sends the heartbeat, by one way, to the central bus and with the role that
+// CloudTrail's events go by.
 func TestHeartbeat(t *testing.T) {
 	tests := []struct {
 		name, account, via string

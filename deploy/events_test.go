@@ -119,7 +119,8 @@ func TestCloudTrailPatterns(t *testing.T) {
 	}
 }
 
-// What the classifier calls root must never be filtered away before it: the pattern may let more through.
+// What the classifier calls root must never be filtered away before it: the pattern may let more
+// through.
 func TestRootOnlyLetsThroughWhateverTheClassifierCallsRoot(t *testing.T) {
 	roots := 0
 	for _, s := range samples() {
@@ -161,7 +162,8 @@ func TestBothHopsHaveTheSamePattern(t *testing.T) {
 			if forwarder != central {
 				t.Errorf("%s, trusted %v: forwarder %s, central %s", mode, trusted, forwarder, central)
 			}
-			// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html: 2,048 characters
+			// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html: 2,048
+			// characters
 			if len(forwarder) > 2048 {
 				t.Errorf("%s, trusted %v: the pattern has %d characters, EventBridge takes 2,048", mode, trusted, len(forwarder))
 			}
@@ -182,7 +184,8 @@ func asJSON(t *testing.T, value any) string {
 func TestEachEventHasAtMostOneRuleOfTheCentralBus(t *testing.T) {
 	schedulerHeartbeat := strings.Replace(heartbeat, "aws.events", "rootwatch.heartbeat", 1)
 	want := map[string]string{heartbeat: "HeartbeatRule", schedulerHeartbeat: "SchedulerHeartbeatRule"}
-	// Nobody's heartbeat: anybody in the organisation may send the first, and the second is another service's.
+	// Nobody's heartbeat: anybody in the organisation may send the first, and the second is another
+	// service's.
 	events := []string{schedulerHeartbeat, strings.Replace(heartbeat, "aws.events", "com.example", 1), strings.Replace(heartbeat, "aws.events", "aws.scheduler", 1)}
 	for _, s := range samples() {
 		events = append(events, s.event)
@@ -217,7 +220,8 @@ func matchedBy(t *testing.T, s *stack, event string) string {
 	return strings.Join(matched, ", ")
 }
 
-// The worker knows a heartbeat by source and detail-type, and times it by region: the rewritten one must have them.
+// The worker knows a heartbeat by source and detail-type, and times it by region: the rewritten one
+// must have them.
 func TestSchedulerHeartbeatIsRewrittenAsTheWorkerKnowsIt(t *testing.T) {
 	central := deploy(t, "central", map[string]string{"AcceptSchedulerHeartbeat": "yes"})
 	forwarder := deploy(t, "forwarder", forwarderParameters(map[string]string{"HeartbeatVia": "scheduler"}))

@@ -12,8 +12,8 @@ const (
 	testLedger     = "arn:aws:dynamodb:eu-central-1:111122223333:table/rootwatch-findings"
 )
 
-// taskRoleActions is what the worker may do in a service that is deployed with the given parameters: for each
-// resource, the sorted actions.
+// taskRoleActions is what the worker may do in a service that is deployed with the given
+// parameters: for each resource, the sorted actions.
 func taskRoleActions(t *testing.T, given map[string]string) map[string][]string {
 	t.Helper()
 	return roleActions(t, deploy(t, "service", serviceParameters(given)), "TaskRole")
@@ -115,7 +115,8 @@ func TestTablesOfTheStack(t *testing.T) {
 		t.Errorf("ledger %v", got)
 	}
 	actions := roleActions(t, s, "TaskRole")
-	// By the resource and not by its name: the service, which has the role in its task definition, then waits for the tables.
+	// By the resource and not by its name: the service, which has the role in its task definition,
+	// then waits for the tables.
 	for _, table := range []string{"LeaseTable", "LedgerTable"} {
 		if actions["att:"+table+".Arn"] == nil {
 			t.Errorf("the role does not allow %s: %v", table, actions)
@@ -125,14 +126,16 @@ func TestTablesOfTheStack(t *testing.T) {
 		if table["BillingMode"] != "PAY_PER_REQUEST" || at(table, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") != true {
 			t.Errorf("%s: %v", id, table)
 		}
-		// A stack that fails while it is made takes its tables back, which deletion protection would forbid; a deleted one keeps them.
+		// A stack that fails while it is made takes its tables back, which deletion protection
+		// would forbid; a deleted one keeps them.
 		if table["DeletionProtectionEnabled"] != nil || at(s.resources[id], "DeletionPolicy") != "RetainExceptOnCreate" || at(s.resources[id], "UpdateReplacePolicy") != "Retain" {
 			t.Errorf("%s cannot be rolled back, or is not kept: %v", id, s.resources[id])
 		}
 	}
 }
 
-// No role has an action with a wildcard, and none a resource, but for the one call that knows no resource.
+// No role has an action with a wildcard, and none a resource, but for the one call that knows no
+// resource.
 func TestRolesAreNarrow(t *testing.T) {
 	roles := map[string]*stack{
 		"StreamWriter":  deploy(t, "central", map[string]string{"StreamKeyArn": testKey}),
@@ -157,7 +160,8 @@ func TestRolesAreNarrow(t *testing.T) {
 	}
 }
 
-// The role's trust names the rules by their names: a rule that is called otherwise could not use it.
+// The role's trust names the rules by their names: a rule that is called otherwise could not use
+// it.
 func TestRolesTrustTheirRules(t *testing.T) {
 	trusted := func(s *stack, role string) string {
 		return at(s.properties(role), "AssumeRolePolicyDocument", "Statement", 0, "Condition", "ArnLike", "aws:SourceArn").(string)

@@ -8,11 +8,12 @@ import (
 	"testing"
 )
 
-// matches is EventBridge's comparison of an event with a pattern, for the operators that the stacks use. An
-// operator that it does not know is an error: a pattern must not pass for want of knowledge.
+// matches is EventBridge's comparison of an event with a pattern, for the operators that the stacks
+// use. An operator that it does not know is an error: a pattern must not pass for want of
+// knowledge.
 //
-// Every key of the pattern must match, missing keys of the event match `exists: false` alone, a list in the event
-// matches by any of its elements, and $or is true if one of its branches is.
+// Every key of the pattern must match, missing keys of the event match `exists: false` alone, a
+// list in the event matches by any of its elements, and $or is true if one of its branches is.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 func matches(pattern object, event any) (bool, error) {
 	if list, ok := event.([]any); ok {

@@ -28,7 +28,8 @@ func commands(t *testing.T) []string {
 	return all
 }
 
-// A command that deploys a template names parameters that the template has, and at its first run all that have no default.
+// A command that deploys a template names parameters that the template has, and at its first run
+// all that have no default.
 func TestReadmeNamesTheTemplatesParameters(t *testing.T) {
 	deployments := map[string]int{}
 	for _, command := range commands(t) {
@@ -103,7 +104,8 @@ func TestReadmesForgedEventIsCounted(t *testing.T) {
 	if got := matchedBy(t, deploy(t, "central", nil), asJSON(t, event)); got != "ForeignSourceRule" {
 		t.Errorf("matched by %q", got)
 	}
-	// A real call of the same content would reach the stream, so that it is the source that is refused.
+	// A real call of the same content would reach the stream, so that it is the source that is
+	// refused.
 	event["source"] = "aws.iam"
 	if got := matchedBy(t, deploy(t, "central", nil), asJSON(t, event)); got != "CloudTrailRule" {
 		t.Errorf("as AWS's own, matched by %q", got)
@@ -123,7 +125,8 @@ func TestReadmesLinks(t *testing.T) {
 	}
 }
 
-// Terraform hands a StackSet all parameters or never comes to rest; the other stacks take their defaults.
+// Terraform hands a StackSet all parameters or never comes to rest; the other stacks take their
+// defaults.
 func TestTerraformNamesTheTemplatesParameters(t *testing.T) {
 	text, err := os.ReadFile("terraform/main.tf")
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 	"rootwatch/pipeline/ledger"
 )
 
-// The task role allows what the worker calls, to the letter: the calls are recorded while workers live a life in which
-// everything happens that makes them call anything.
+// The task role allows what the worker calls, to the letter: the calls are recorded while workers
+// live a life in which everything happens that makes them call anything.
 func TestTaskRoleIsWhatTheWorkerCalls(t *testing.T) {
 	t.Parallel()
 	clock := &testClock{now: time.Now()}

@@ -27,7 +27,8 @@ func pages(t *testing.T) map[string]string {
 	return texts
 }
 
-// Whoever is woken types what the runbook says: an output that no stack has would stop them at the first command.
+// Whoever is woken types what the runbook says: an output that no stack has would stop them at the
+// first command.
 func TestRunbooksNameTheTemplatesOutputs(t *testing.T) {
 	text := pages(t)["runbooks/README.md"]
 	found := regexp.MustCompile(`output rootwatch-(\w+)\s+(\w+)`).FindAllStringSubmatch(text, -1)

@@ -38,7 +38,8 @@ func environment(s *stack) map[string]string {
 	return variables
 }
 
-// Fargate kills a task 120 s after SIGTERM at the latest; the worker must have finished by then, with room to spare.
+// Fargate kills a task 120 s after SIGTERM at the latest; the worker must have finished by then,
+// with room to spare.
 func TestStopTimeoutCoversTheWorkersShutdown(t *testing.T) {
 	s := deploy(t, "service", serviceParameters(nil))
 	stop := time.Duration(container(s)["StopTimeout"].(int)) * time.Second
@@ -71,7 +72,8 @@ func TestContainerIsLockedDown(t *testing.T) {
 	}
 }
 
-// The account's default may drop lines, so the mode is said, and by default none is dropped; a buffer is refused with any mode but non-blocking.
+// The account's default may drop lines, so the mode is said, and by default none is dropped; a
+// buffer is refused with any mode but non-blocking.
 func TestLogModeIsExplicit(t *testing.T) {
 	for mode, buffer := range map[string]any{"": nil, "non-blocking": "25m", "blocking": nil} {
 		given := map[string]string{"LogMode": mode}
@@ -85,7 +87,8 @@ func TestLogModeIsExplicit(t *testing.T) {
 	}
 }
 
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html: what Fargate takes.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html: what
+// Fargate takes.
 func TestTaskSizes(t *testing.T) {
 	memories := map[any][]string{"256": {"512", "1024", "2048"}, "512": {"1024", "2048"}, "1024": {"2048", "3072"}}
 	for _, size := range []string{"small", "medium", "large"} {
@@ -128,8 +131,8 @@ func TestOnePortEverywhere(t *testing.T) {
 	}
 }
 
-// The task definition gives the worker its settings by the variables of its flags; one that no flag has would be
-// ignored in silence.
+// The task definition gives the worker its settings by the variables of its flags; one that no flag
+// has would be ignored in silence.
 func TestEnvironmentIsTheWorkersFlags(t *testing.T) {
 	flags := workerFlags(t)
 	for name := range environment(deploy(t, "service", serviceParameters(nil))) {
@@ -155,7 +158,8 @@ func TestEnvironmentIsTheWorkersFlags(t *testing.T) {
 	}
 }
 
-// workerFlags reads the names of the flags out of the command's source, in the form that their variables have.
+// workerFlags reads the names of the flags out of the command's source, in the form that their
+// variables have.
 func workerFlags(t *testing.T) map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob("../cmd/rootwatch/*.go")

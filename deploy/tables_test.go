@@ -19,8 +19,8 @@ import (
 	"rootwatch/pipeline/ledger"
 )
 
-// The tables that the stack makes are those that the worker makes for itself where the stack does not: here it makes
-// them, and they are compared.
+// The tables that the stack makes are those that the worker makes for itself where the stack does
+// not: here it makes them, and they are compared.
 func TestStackMakesTheTablesThatTheWorkerMakes(t *testing.T) {
 	s := deploy(t, "service", serviceParameters(map[string]string{"TablesCreatedBy": "stack"}))
 	server := awstest.NewServer(awstest.Options{})

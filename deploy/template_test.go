@@ -86,7 +86,8 @@ func isFunctionTag(tag string) bool {
 	return strings.HasPrefix(tag, "!") && !strings.HasPrefix(tag, "!!")
 }
 
-// stack is a template as it would be deployed with certain parameters: the resources that are made, by logical id.
+// stack is a template as it would be deployed with certain parameters: the resources that are made,
+// by logical id.
 type stack struct {
 	t          *testing.T
 	template   template
@@ -94,8 +95,8 @@ type stack struct {
 	resources  map[string]object // evaluated, without those whose condition does not hold
 }
 
-// deploy evaluates a template as CloudFormation does before it makes anything. Parameters that are not given
-// have their defaults; a value that the template would refuse fails the test.
+// deploy evaluates a template as CloudFormation does before it makes anything. Parameters that are
+// not given have their defaults; a value that the template would refuse fails the test.
 func deploy(t *testing.T, name string, given map[string]string) *stack {
 	t.Helper()
 	s := &stack{t: t, template: load(t, name), parameters: map[string]any{}, resources: map[string]object{}}
@@ -195,7 +196,8 @@ func function(m object) (name string, arg any) {
 	return "", nil
 }
 
-// eval replaces the intrinsic functions of a value. A resource is stood for by "ref:Id", its attribute by "att:Id.Name".
+// eval replaces the intrinsic functions of a value. A resource is stood for by "ref:Id", its
+// attribute by "att:Id.Name".
 func (s *stack) eval(value any) any {
 	s.t.Helper()
 	switch v := value.(type) {
@@ -208,7 +210,8 @@ func (s *stack) eval(value any) any {
 		}
 		return list
 	case object:
-		// {Condition: name} is a function in conditions alone; here it is a policy's or a resource's element.
+		// {Condition: name} is a function in conditions alone; here it is a policy's or a
+		// resource's element.
 		if name, arg := function(v); name != "" && name != "Condition" {
 			return s.call(name, arg)
 		}

@@ -7,7 +7,8 @@ import (
 	"rootwatch/classify"
 )
 
-// classifier is the third stage: it judges each root call, and looks up who is affected and whether it was planned.
+// classifier is the third stage: it judges each root call, and looks up who is affected and whether
+// it was planned.
 type classifier struct {
 	log     *slog.Logger
 	account func(id string) Account                                 // nil: nothing is known about accounts
@@ -52,8 +53,8 @@ func (s *classifier) name(f *Finding) {
 	}
 }
 
-// expect asks the policy about an unexplained call. A service's own call keeps its verdict, and so does a call about which
-// the policy cannot be asked: that one pages.
+// expect asks the policy about an unexplained call. A service's own call keeps its verdict, and so
+// does a call about which the policy cannot be asked: that one pages.
 func (s *classifier) expect(f *Finding) {
 	if s.expects == nil || f.Verdict != classify.Unexplained {
 		return

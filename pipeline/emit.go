@@ -9,19 +9,20 @@ import (
 	"rootwatch/pipeline/retry"
 )
 
-// emitter is the last stage. For each finding, in this order: is it a copy; the sinks; the ledger; the counters and
-// gauges of root calls. When all findings of a batch have come to their end, the batch's other counters, and then Done:
-// whatever a source checkpoints has been told, written down and counted.
+// emitter is the last stage. For each finding, in this order: is it a copy; the sinks; the ledger;
+// the counters and gauges of root calls. When all findings of a batch have come to their end, the
+// batch's other counters, and then Done: whatever a source checkpoints has been told, written down
+// and counted.
 //
-// Accounts take turns, so that a burst in one does not hold up the call in another, and calls are written down many at a
-// time. A copy that comes while its original is under way waits for its end, and is judged by that. Batches of one shard
-// are done in the order in which they came.
+// Accounts take turns, so that a burst in one does not hold up the call in another, and calls are
+// written down many at a time. A copy that comes while its original is under way waits for its end,
+// and is judged by that. Batches of one shard are done in the order in which they came.
 //
-// A call that the sinks or the ledger do not take is not given up: it pages without them after a while (unrecorded.go),
-// and its batch is not done before they have it.
+// A call that the sinks or the ledger do not take is not given up: it pages without them after a
+// while (unrecorded.go), and its batch is not done before they have it.
 //
-// Of a batch that is cut short only the root calls that were finished are counted. It is read again later: its other
-// events are counted then, and those root calls are duplicates.
+// Of a batch that is cut short only the root calls that were finished are counted. It is read again
+// later: its other events are counted then, and those root calls are duplicates.
 type emitter struct {
 	sinks   []Sink
 	ledger  Ledger
@@ -44,7 +45,8 @@ const (
 	maxBatchBytes     = 64 << 20 // of their records
 )
 
-// recordsAtOnce is how many calls are written down at a time at the most, and how many at the start.
+// recordsAtOnce is how many calls are written down at a time at the most, and how many at the
+// start.
 const (
 	recordsAtOnce      = 64
 	recordsAtOnceStart = 16
@@ -169,7 +171,8 @@ func (e *emission) turn(f *Finding) string {
 	return f.AccountID
 }
 
-// next waits for a call in one of the queues; it is nil when ctx has ended. A call whose id is under way waits behind it.
+// next waits for a call in one of the queues; it is nil when ctx has ended. A call whose id is
+// under way waits behind it.
 func (e *emission) next(ctx context.Context, queue *fairQueue[string, *judged]) *judged {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -248,8 +251,9 @@ func (e *emission) recordAll(ctx context.Context, running *sync.WaitGroup) {
 	}
 }
 
-// record writes a call down and counts it. The first try has a turn of the limiter's already, unless calls go in order;
-// between two tries the turn is somebody else's, so that a call which the ledger refuses holds up no other.
+// record writes a call down and counts it. The first try has a turn of the limiter's already,
+// unless calls go in order; between two tries the turn is somebody else's, so that a call which the
+// ledger refuses holds up no other.
 func (e *emission) record(ctx context.Context, j *judged) {
 	f, turn := j.f, !e.inOrder
 	var outcome Recorded
@@ -322,8 +326,8 @@ func (e *emission) end(j *judged, result *Result) {
 	e.changed.Broadcast()
 }
 
-// settle ends the first batches of a shard, as far as nothing of them is under way. e.mu is held, so that they are done in
-// their order.
+// settle ends the first batches of a shard, as far as nothing of them is under way. e.mu is held,
+// so that they are done in their order.
 func (e *emission) settle(shard string) {
 	lane := e.lanes[shard]
 	for len(lane) > 0 && lane[0].complete && lane[0].calls == 0 {
@@ -344,7 +348,8 @@ func (e *emission) settle(shard string) {
 	}
 }
 
-// insist repeats try, with growing pauses, until it succeeds or ctx ends: a root call is not given up.
+// insist repeats try, with growing pauses, until it succeeds or ctx ends: a root call is not given
+// up.
 func (s *emitter) insist(ctx context.Context, f *Finding, by taker, try func() error) error {
 	failed, end := s.waits.begin(by)
 	defer end()

@@ -208,7 +208,8 @@ func TestACallThatAnotherTaskHasWrittenDownIsADuplicate(t *testing.T) {
 }
 
 func TestUpdatesInEitherOrder(t *testing.T) {
-	// The same call as CloudTrail first and later had it: a service by itself, and with the key of a person.
+	// The same call as CloudTrail first and later had it: a service by itself, and with the key of
+	// a person.
 	const service = `{"userIdentity":{"type":"Root","accountId":"111122223333","invokedBy":"autoscaling.amazonaws.com"},"eventType":"AwsApiCall",` +
 		`"eventSource":"ec2.amazonaws.com","eventName":"RunInstances","sourceIPAddress":"autoscaling.amazonaws.com","eventID":"id-1"}`
 	person := strings.Replace(service, `"invokedBy"`, `"accessKeyId":"AKIAIOSFODNN7EXAMPLE","invokedBy"`, 1)
@@ -266,7 +267,8 @@ func TestUpdatesInEitherOrder(t *testing.T) {
 	}
 }
 
-// Sanitised logs and documentation repeat ids: what differs in time, service, name or account is another call.
+// Sanitised logs and documentation repeat ids: what differs in time, service, name or account is
+// another call.
 func TestDifferentCallsOfOneIDAreAllTold(t *testing.T) {
 	const call = `{"userIdentity":{"type":"Root","accountId":"111122223333"},"eventTime":"2026-11-02T08:00:00Z",` +
 		`"eventSource":"iam.amazonaws.com","eventName":"ListUsers","eventID":"redacted"}`
@@ -362,7 +364,8 @@ func TestRunEndsThoughASinkHangs(t *testing.T) {
 	})
 }
 
-// Each root call waits for its own answer of the ledger, and a burst of them must not ask for more than it can bear.
+// Each root call waits for its own answer of the ledger, and a burst of them must not ask for more
+// than it can bear.
 func TestTheLedgerIsAskedForAFewCallsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -388,7 +391,8 @@ func TestTheLedgerIsAskedForAFewCallsAtOnce(t *testing.T) {
 	})
 }
 
-// A batch that is larger than all that emit may hold comes in parts, and the first must not wait for the last.
+// A batch that is larger than all that emit may hold comes in parts, and the first must not wait
+// for the last.
 func TestABatchThatIsLargerThanEmitMayHoldIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{Sinks: []Sink{new(kept)}})

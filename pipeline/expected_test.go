@@ -94,7 +94,8 @@ func TestThePolicyIsNotAskedAboutAServicesOwnCall(t *testing.T) {
 	}
 }
 
-// What was counted as expected, or as unexplained, stays that when the record is read again under another policy.
+// What was counted as expected, or as unexplained, stays that when the record is read again under
+// another policy.
 func TestAPolicyThatChangesPagesForNoCopy(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		t.Run(fmt.Sprint("expected before: ", before), func(t *testing.T) {

@@ -2,8 +2,9 @@ package pipeline
 
 import "container/list"
 
-// fairQueue hands out values of several keys in turn: the first value of a key goes before the second of any other that
-// waits, however many there are of that. Values of one key keep their order. Its user guards it.
+// fairQueue hands out values of several keys in turn: the first value of a key goes before the
+// second of any other that waits, however many there are of that. Values of one key keep their
+// order. Its user guards it.
 type fairQueue[K comparable, V any] struct {
 	turns    list.List // of *turn, the next one in front
 	elements map[K]*list.Element

@@ -33,8 +33,8 @@ func TestAFairQueueTakesTurns(t *testing.T) {
 	}
 }
 
-// Whatever is pushed and popped in whatever order: nothing is lost or doubled, a key's values keep their order, and a key
-// that has something to give waits for at most one value of each other key.
+// Whatever is pushed and popped in whatever order: nothing is lost or doubled, a key's values keep
+// their order, and a key that has something to give waits for at most one value of each other key.
 func TestAFairQueueKeepsItsPromises(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {

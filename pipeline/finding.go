@@ -18,7 +18,8 @@ type Finding struct {
 	ID string
 	// Account is what is known about the account besides its id.
 	Account Account
-	// Policy is the entry of the policy that expects the call, whose verdict is then [classify.Expected].
+	// Policy is the entry of the policy that expects the call, whose verdict is then
+	// [classify.Expected].
 	Policy string
 	// DryRun is the entry that would expect the call, if the policy were more than tried out.
 	DryRun string
@@ -32,7 +33,8 @@ type Finding struct {
 	Arrival        time.Time
 }
 
-// Account is what people know an account by. The zero value is an account of which nothing is known.
+// Account is what people know an account by. The zero value is an account of which nothing is
+// known.
 type Account struct {
 	Name  string
 	Owner string

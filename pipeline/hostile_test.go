@@ -13,8 +13,8 @@ import (
 	"rootwatch/pipeline/envelope"
 )
 
-// hostileEvent is one way to make an event expensive. filled makes one of at least size bytes, and a
-// few more.
+// hostileEvent is one way to make an event expensive. filled makes one of at least size bytes, and
+// a few more.
 type hostileEvent struct {
 	name   string
 	filled func(size int) string
@@ -130,8 +130,8 @@ func BenchmarkHostile(b *testing.B) {
 	}
 }
 
-// What a text costs in memory is bounded by its size: copies of its fields, and no value for each of
-// its members.
+// What a text costs in memory is bounded by its size: copies of its fields, and no value for each
+// of its members.
 func TestHostileRecordsTakeAFewTimesTheirSize(t *testing.T) {
 	const size = 512 << 10
 	for _, e := range hostileEvents() {

@@ -10,25 +10,27 @@ import (
 	"rootwatch/classify"
 )
 
-// Ledger remembers which root calls were finished, so that a copy is not counted as another call. Emit asks
-// it twice for each finding: Seen before the sinks, Record after them. Between the two a call is not
-// remembered: if a sink fails and the process dies, the call comes again and is told again.
+// Ledger remembers which root calls were finished, so that a copy is not counted as another call.
+// Emit asks it twice for each finding: Seen before the sinks, Record after them. Between the two a
+// call is not remembered: if a sink fails and the process dies, the call comes again and is told
+// again.
 //
-// Copies share [Finding.ID] and [Finding.Identity]. Another call under the same id is remembered under [Finding.OwnID].
-// CloudTrail may correct a record afterwards (addendum UPDATED_DATA), in any order of arrival. A copy that makes a call
-// worse in verdict, reason or grade must be heard: it is a [Correction], and the call's state from then on
-// ([Finding.Worsens]). That an entry of the policy has ended or begun since is no correction.
+// Copies share [Finding.ID] and [Finding.Identity]. Another call under the same id is remembered
+// under [Finding.OwnID]. CloudTrail may correct a record afterwards (addendum UPDATED_DATA), in any
+// order of arrival. A copy that makes a call worse in verdict, reason or grade must be heard: it is
+// a [Correction], and the call's state from then on ([Finding.Worsens]). That an entry of the
+// policy has ended or begun since is no correction.
 type Ledger interface {
-	// Seen reports whether f is known to be a copy that changes nothing, without waiting for anything. It may miss
-	// copies that another process recorded: Record finds those.
+	// Seen reports whether f is known to be a copy that changes nothing, without waiting for
+	// anything. It may miss copies that another process recorded: Record finds those.
 	Seen(f *Finding) bool
-	// Record writes f down and tells what it is, in one step. After an error emit calls it again with the same
-	// *Finding, until it answers: if the failed call took effect after all, the answer is still First or Correction,
-	// or the call would never be counted.
+	// Record writes f down and tells what it is, in one step. After an error emit calls it again
+	// with the same *Finding, until it answers: if the failed call took effect after all, the
+	// answer is still First or Correction, or the call would never be counted.
 	Record(ctx context.Context, f *Finding) (Recorded, error)
-	// Settle waits until what Record has promised will outlive the process: that the account's newest call is shown
-	// by every task. Emit calls it after Record, again after an error, and ends the call with it. It may wait to do
-	// the work of many calls at once.
+	// Settle waits until what Record has promised will outlive the process: that the account's
+	// newest call is shown by every task. Emit calls it after Record, again after an error, and
+	// ends the call with it. It may wait to do the work of many calls at once.
 	Settle(ctx context.Context, f *Finding) error
 }
 
@@ -41,8 +43,8 @@ const (
 	Correction                     // it was, as something milder
 )
 
-// MemoryLedger is a [Ledger] in bounded memory: it forgets the calls that it has not met for the longest
-// time, and all of them when the process ends.
+// MemoryLedger is a [Ledger] in bounded memory: it forgets the calls that it has not met for the
+// longest time, and all of them when the process ends.
 type MemoryLedger struct {
 	mu    sync.Mutex // held from look-up to entry, so that of two copies one is the first
 	calls *lru.Cache[string, remembered]
@@ -84,8 +86,8 @@ func (l *MemoryLedger) Record(_ context.Context, f *Finding) (Recorded, error) {
 	return outcome, nil
 }
 
-// Learn takes over what another ledger has under an id: without it calls that share the id would be told apart otherwise
-// than there.
+// Learn takes over what another ledger has under an id: without it calls that share the id would be
+// told apart otherwise than there.
 func (l *MemoryLedger) Learn(id string, identity Identity, verdict classify.Verdict, reason classify.Reason, severity classify.Severity) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,9 +5,10 @@ import (
 	"sync"
 )
 
-// limiter bounds how many calls to the ledger are under way, by additive increase and multiplicative decrease: each round
-// of successes allows one more, each failure halves the bound, at most once a round. So a table that throttles is asked
-// less, and one that answers is asked more, without a setting.
+// limiter bounds how many calls to the ledger are under way, by additive increase and
+// multiplicative decrease: each round of successes allows one more, each failure halves the bound,
+// at most once a round. So a table that throttles is asked less, and one that answers is asked
+// more, without a setting.
 type limiter struct {
 	least, most int
 

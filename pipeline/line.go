@@ -43,14 +43,15 @@ type heartbeat struct {
 	time   time.Time
 }
 
-// A batch that holds more events than this for the stages behind decode goes on in partial batches: a record may expand to a
-// hundred thousand root calls, and a batch may have ten thousand records.
+// A batch that holds more events than this for the stages behind decode goes on in partial batches:
+// a record may expand to a hundred thousand root calls, and a batch may have ten thousand records.
 const (
 	partEvents = 500
 	partSize   = 1 << 20 // bytes of their texts
 )
 
-// add takes an event up, and sends a partial batch ahead if that makes the batch too large to be held.
+// add takes an event up, and sends a partial batch ahead if that makes the batch too large to be
+// held.
 func (w *work) add(ctx context.Context, e event) {
 	w.events = append(w.events, e)
 	w.size += e.size
@@ -108,15 +109,16 @@ func (s *slot) await(ctx context.Context) error {
 	}
 }
 
-// stage does one step's work on a batch, in place. An error means that ctx has ended before the work was
-// done: the batch goes no further.
+// stage does one step's work on a batch, in place. An error means that ctx has ended before the
+// work was done: the batch goes no further.
 type stage interface {
 	process(ctx context.Context, w *work) error
 }
 
-// parallel runs a stage on several workers. Batches come out in the order in which they came in: each is
-// put in the queue to the next stage before a worker has it, and waited for there. The first in the queue always has a
-// worker and waits for no other batch, so that those behind it may wait for its end.
+// parallel runs a stage on several workers. Batches come out in the order in which they came in:
+// each is put in the queue to the next stage before a worker has it, and waited for there. The
+// first in the queue always has a worker and waits for no other batch, so that those behind it may
+// wait for its end.
 func parallel(ctx context.Context, running *sync.WaitGroup, workers int, s stage, in <-chan *Batch) <-chan *work {
 	toDo := make(chan *work)
 	queue := make(chan *work, workers)

@@ -10,14 +10,15 @@ import (
 	"rootwatch/classify"
 )
 
-// otherAccount stands for all accounts beyond the cap: their calls are counted and page all the same.
+// otherAccount stands for all accounts beyond the cap: their calls are counted and page all the
+// same.
 const otherAccount = "other"
 
 // maxRegions bounds the label of the heartbeats; AWS has some 40 regions.
 const maxRegions = 100
 
-// metrics are the pipeline's metrics. No label holds what comes from an event, but for account ids and
-// regions, which are checked and capped.
+// metrics are the pipeline's metrics. No label holds what comes from an event, but for account ids
+// and regions, which are checked and capped.
 type metrics struct {
 	rootCalls          *prometheus.CounterVec // verdict, reason
 	rootCallsByAccount *prometheus.CounterVec // account_id, verdict
@@ -79,7 +80,8 @@ func newMetrics(maxAccounts int, now func() time.Time, ages *ages) *metrics {
 		eventDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "rootwatch", Name: "event_delay_seconds",
 			Help: "From a root call's eventTime until it was counted.",
-			// CloudTrail delivers within minutes; a worker that was down starts up to a retention late.
+			// CloudTrail delivers within minutes; a worker that was down starts up to a retention
+			// late.
 			Buckets:                        []float64{1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 4 * 3600, 12 * 3600, 86400, 3 * 86400, 7 * 86400},
 			NativeHistogramBucketFactor:    1.1,
 			NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
@@ -99,7 +101,8 @@ func newMetrics(maxAccounts int, now func() time.Time, ages *ages) *metrics {
 		regions:     make(map[string]time.Time),
 		newest:      make(map[series]time.Time),
 	}
-	// A series that is born at 1 has no increase: each one that can be known beforehand starts at 0.
+	// A series that is born at 1 has no increase: each one that can be known beforehand starts at
+	// 0.
 	for _, r := range classify.Reasons() {
 		m.rootCalls.WithLabelValues(string(r.Verdict), string(r.Reason))
 		if r.Verdict == classify.Unexplained {
@@ -146,7 +149,8 @@ func (m *metrics) rootCall(f *Finding) {
 	}
 }
 
-// corrected sets the series that tell of a call, and page for it unless it was expected, without counting it: it was counted before, as something milder.
+// corrected sets the series that tell of a call, and page for it unless it was expected, without
+// counting it: it was counted before, as something milder.
 func (m *metrics) corrected(f *Finding) {
 	account := m.account(f.AccountID)
 	m.advance(m.lastRootCall, account, string(f.Verdict), f.Counted)
@@ -163,9 +167,9 @@ func (m *metrics) raise(account string, severity classify.Severity, at time.Time
 // maxAhead is how far another task's clock may be ahead of this one's.
 const maxAhead = 5 * time.Minute
 
-// advance brings a series up to a moment. It does not go back: calls are counted by several goroutines, and restored ones
-// come in any order. But a moment that lies in the future was shown by a clock that was wrong then, and would hide all
-// calls until that moment: it gives way.
+// advance brings a series up to a moment. It does not go back: calls are counted by several
+// goroutines, and restored ones come in any order. But a moment that lies in the future was shown
+// by a clock that was wrong then, and would hide all calls until that moment: it gives way.
 func (m *metrics) advance(of *prometheus.GaugeVec, account, label string, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

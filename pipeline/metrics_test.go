@@ -175,7 +175,8 @@ func TestACallsIDIsItsExemplar(t *testing.T) {
 	}
 }
 
-// What is shown after a restart must be what was shown before, or a deploy would look like another call.
+// What is shown after a restart must be what was shown before, or a deploy would look like another
+// call.
 func TestARestoredCallShowsTheVeryValue(t *testing.T) {
 	before, after := newRig(t, Config{Sinks: []Sink{new(kept)}}), newRig(t, Config{Sinks: []Sink{new(kept)}})
 	f := finding("111122223333", classify.Unexplained, classify.SignIn, classify.High)

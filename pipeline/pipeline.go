@@ -19,39 +19,46 @@ import (
 
 // Config says how a pipeline is built; the zero value of a field means its default.
 type Config struct {
-	// Sinks take each finding in this order, before it is written down and counted. At least one: a root
-	// call that is only counted cannot be followed up.
+	// Sinks take each finding in this order, before it is written down and counted. At least one: a
+	// root call that is only counted cannot be followed up.
 	Sinks []Sink
 	// Ledger remembers which calls were finished. Default: a [MemoryLedger] of DedupSize.
 	Ledger Ledger
-	// Copy, if set, is called with each copy that changes nothing, which the pipeline counts and shows to no sink.
+	// Copy, if set, is called with each copy that changes nothing, which the pipeline counts and
+	// shows to no sink.
 	Copy func(*Finding)
-	// Account, if set, looks up what is known about an account besides its id. It is called by one goroutine.
+	// Account, if set, looks up what is known about an account besides its id. It is called by one
+	// goroutine.
 	Account func(id string) Account
-	// Expects, if set, is asked about each unexplained call, and names the entry of a policy that expects it, "" if none does.
-	// Such a call is [classify.Expected]: it is told, written down and counted, and never pages. It is called by one goroutine.
+	// Expects, if set, is asked about each unexplained call, and names the entry of a policy that
+	// expects it, "" if none does. Such a call is [classify.Expected]: it is told, written down and
+	// counted, and never pages. It is called by one goroutine.
 	Expects func(*classify.Event, *classify.Finding) (entry string)
-	// DryRun leaves every verdict as it was judged, and only tells which entry would expect a call ([Finding.DryRun]).
+	// DryRun leaves every verdict as it was judged, and only tells which entry would expect a call
+	// ([Finding.DryRun]).
 	DryRun bool
 	// Labelled, if set, is called once with each account that gets a label value of its own.
 	Labelled func(accountID string)
-	// InOrder is for a ledger that answers at once: calls go to sinks and ledger one after the other, in the order in which
-	// they come. Otherwise accounts take turns, and many calls are recorded at a time.
+	// InOrder is for a ledger that answers at once: calls go to sinks and ledger one after the
+	// other, in the order in which they come. Otherwise accounts take turns, and many calls are
+	// recorded at a time.
 	InOrder bool
-	// Patience is how long a root call waits for the sinks and the ledger before it is shown in the series that pages
-	// without them. Default 10 s.
+	// Patience is how long a root call waits for the sinks and the ledger before it is shown in the
+	// series that pages without them. Default 10 s.
 	Patience time.Duration
 	// DedupSize is how many root calls the default ledger remembers. Default 100,000.
 	DedupSize int
-	// TrustedSources are values of an EventBridge envelope's `source`, besides AWS's own, whose CloudTrail
-	// events are believed: those of an organisation that republishes them.
+	// TrustedSources are values of an EventBridge envelope's `source`, besides AWS's own, whose
+	// CloudTrail events are believed: those of an organisation that republishes them.
 	TrustedSources []string
-	// HeartbeatRegions are the regions that are expected to report; see rootwatch_last_heartbeat_timestamp_seconds.
+	// HeartbeatRegions are the regions that are expected to report; see
+	// rootwatch_last_heartbeat_timestamp_seconds.
 	HeartbeatRegions []string
 	// MaxAccounts is how many accounts get label values of their own. Default 5,000.
 	MaxAccounts int
-	// MaxExpanded is how many bytes a gzipped record may expand to. Default 32 MiB: a payload of CloudWatch Logs is 1 MB
-	// at most, and the text of CloudTrail's events compresses to a tenth or so.
+	// MaxExpanded is how many bytes a gzipped record may expand to. Default 32 MiB: a payload of
+	// CloudWatch Logs is 1 MB at most, and the text of CloudTrail's events compresses to a tenth or
+	// so.
 	MaxExpanded int
 	// MaxEvents is how many events one record may hold. Default 100,000.
 	MaxEvents int
@@ -59,8 +66,8 @@ type Config struct {
 	DecodeWorkers int
 	// Registerer is where the metrics go. nil: they are kept and shown nowhere.
 	Registerer prometheus.Registerer
-	// Logger takes the pipeline's own messages (undecodable records, foreign sources, retries); findings go
-	// to the sinks. Default slog.Default.
+	// Logger takes the pipeline's own messages (undecodable records, foreign sources, retries);
+	// findings go to the sinks. Default slog.Default.
 	Logger *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -170,9 +177,10 @@ func newDecoder(cfg *Config) *decoder {
 	}
 }
 
-// Raise brings the series that pages up to a call that another task has counted, or this one before it was started again: a
-// ledger remembers them. It never goes back, and may be called at any time. A moment in the future is refused: the series
-// would stand there, and the calls until then would page nobody.
+// Raise brings the series that pages up to a call that another task has counted, or this one before
+// it was started again: a ledger remembers them. It never goes back, and may be called at any time.
+// A moment in the future is refused: the series would stand there, and the calls until then would
+// page nobody.
 func (p *Pipeline) Raise(accountID string, severity classify.Severity, counted time.Time) {
 	if now := p.emit.now(); counted.After(now.Add(maxAhead)) {
 		p.emit.log.Error("a root call was counted in the future and is left out of the series that pages: check the clocks of the tasks, and the ledger's item",
@@ -182,17 +190,18 @@ func (p *Pipeline) Raise(accountID string, severity classify.Severity, counted t
 	p.emit.metrics.raise(p.emit.metrics.account(accountID), severity, counted)
 }
 
-// Label gives an account a label value of its own, if there is room: a ledger remembers which accounts had one before this
-// process was started.
+// Label gives an account a label value of its own, if there is room: a ledger remembers which
+// accounts had one before this process was started.
 func (p *Pipeline) Label(accountID string) { p.emit.metrics.account(accountID) }
 
 // errStopped is what submit returns after the source's Run has returned.
 var errStopped = errors.New("pipeline has stopped: the batch was not taken")
 
-// Run starts the stages, lets src run until it returns, and stops them; its error is src's. When ctx ends
-// the source stops reading while the stages go on, so that what is in flight can be finished: the source
-// waits for that. What is not done when src returns is cut short, its Done is never called. No goroutine is
-// left when Run returns, except when a sink or the log hangs and ignores its context: Run's error names that.
+// Run starts the stages, lets src run until it returns, and stops them; its error is src's. When
+// ctx ends the source stops reading while the stages go on, so that what is in flight can be
+// finished: the source waits for that. What is not done when src returns is cut short, its Done is
+// never called. No goroutine is left when Run returns, except when a sink or the log hangs and
+// ignores its context: Run's error names that.
 func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 	stagesCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -225,12 +234,12 @@ func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 	})
 }
 
-// Oldest is how long the oldest batch has been in the pipeline without being done, 0 without any. A source that waits to
-// hand a batch over counts too.
+// Oldest is how long the oldest batch has been in the pipeline without being done, 0 without any. A
+// source that waits to hand a batch over counts too.
 func (p *Pipeline) Oldest() time.Duration { return p.emit.ages.oldest() }
 
-// Stuck is an error if the oldest batch has been in the pipeline for longer than patience. It names the sinks or the ledger if
-// one of them has not taken a root call for as long.
+// Stuck is an error if the oldest batch has been in the pipeline for longer than patience. It names
+// the sinks or the ledger if one of them has not taken a root call for as long.
 func (p *Pipeline) Stuck(patience time.Duration) error {
 	age := p.Oldest()
 	if age <= patience {
@@ -249,8 +258,8 @@ func (p *Pipeline) Stuck(patience time.Duration) error {
 	return stuck
 }
 
-// errHangs is part of Run's error when the stages do not end although nothing is left for them to do: a write to a log that
-// nobody reads may block for ever, and the program would never end.
+// errHangs is part of Run's error when the stages do not end although nothing is left for them to
+// do: a write to a log that nobody reads may block for ever, and the program would never end.
 var errHangs = errors.New("a stage of the pipeline does not end: a sink or the log hangs")
 
 // stopTimeout is how long Run waits for its stages to end.
@@ -271,8 +280,8 @@ func ended(running *sync.WaitGroup, timeout time.Duration) bool {
 	}
 }
 
-// start wires the stages. A channel holds one batch, so that a stage can go on while the next is busy;
-// decode has as many batches under way as it has workers. All goroutines end with ctx.
+// start wires the stages. A channel holds one batch, so that a stage can go on while the next is
+// busy; decode has as many batches under way as it has workers. All goroutines end with ctx.
 func (p *Pipeline) start(ctx context.Context, running *sync.WaitGroup) chan<- *Batch {
 	submitted := make(chan *Batch)
 	decoded := parallel(ctx, running, p.workers, p.decode, submitted)

@@ -177,7 +177,8 @@ func TestFindingsSayWhereTheyComeFrom(t *testing.T) {
 	}
 }
 
-// A batch is Done after its findings were shown, written down and counted, and batches are Done in their order.
+// A batch is Done after its findings were shown, written down and counted, and batches are Done in
+// their order.
 func TestDoneComesLast(t *testing.T) {
 	var told []string
 	ledger := &flakyLedger{}
@@ -324,8 +325,8 @@ func TestNothingIsTakenAfterTheEnd(t *testing.T) {
 	}
 }
 
-// When the program is told to stop, the source stops reading and waits for what is in flight: the stages must
-// work on for it.
+// When the program is told to stop, the source stops reading and waits for what is in flight: the
+// stages must work on for it.
 func TestStagesWorkOnWhileTheSourceDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
@@ -443,8 +444,8 @@ func TestNewChecksItsConfiguration(t *testing.T) {
 	}
 }
 
-// Many sources at once, under the race detector: each shard's findings come out in its order, and everything
-// is counted.
+// Many sources at once, under the race detector: each shard's findings come out in its order, and
+// everything is counted.
 func TestManyShards(t *testing.T) {
 	const shards, each = 8, 50
 	bySource := map[string][]string{}

@@ -15,7 +15,8 @@ const (
 	theLedger taker = "the ledger"
 )
 
-// waits knows which calls are with a sink or the ledger, since when, and what the last try ended with.
+// waits knows which calls are with a sink or the ledger, since when, and what the last try ended
+// with.
 type waits struct {
 	mu    sync.Mutex // guards what follows
 	under map[*wait]bool
@@ -46,7 +47,8 @@ func (w *waits) begin(t taker) (failed func(error), end func()) {
 		}
 }
 
-// overdue is, for each taker that has not taken a call for longer than patience, the oldest of such calls.
+// overdue is, for each taker that has not taken a call for longer than patience, the oldest of such
+// calls.
 func (w *waits) overdue(patience time.Duration) []wait {
 	w.mu.Lock()
 	defer w.mu.Unlock()

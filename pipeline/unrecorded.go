@@ -8,19 +8,21 @@ import (
 	"rootwatch/classify"
 )
 
-// A root call that was judged must page though a sink or the ledger does not take it: the log is full, nobody reads it,
-// DynamoDB is denied, slow or silent. So what is not recorded after a while is shown in the series that pages. It is not
-// counted, and its batch is not done, until it is recorded; then the moment that was shown is what the ledger keeps, so
-// that nothing pages a second time.
+// A root call that was judged must page though a sink or the ledger does not take it: the log is
+// full, nobody reads it, DynamoDB is denied, slow or silent. So what is not recorded after a while
+// is shown in the series that pages. It is not counted, and its batch is not done, until it is
+// recorded; then the moment that was shown is what the ledger keeps, so that nothing pages a second
+// time.
 
 // defaultPatience is how long a call waits to be recorded before it pages without that.
 const defaultPatience = 10 * time.Second
 
-// staleCount is how old the moment of counting may get while the ledger does not answer. The rule that pages looks back a
-// day: a series that is born older than that would page nobody.
+// staleCount is how old the moment of counting may get while the ledger does not answer. The rule
+// that pages looks back a day: a series that is born older than that would page nobody.
 const staleCount = 10 * time.Minute
 
-// watch shows calls that are not recorded in time in the series that pages. It writes no log: the log may be what hangs.
+// watch shows calls that are not recorded in time in the series that pages. It writes no log: the
+// log may be what hangs.
 func (e *emission) watch(ctx context.Context) {
 	defer e.hideAll()
 	for e.awaitCalls(ctx) {
@@ -32,7 +34,8 @@ func (e *emission) watch(ctx context.Context) {
 	}
 }
 
-// awaitCalls waits for a call that is not recorded, and reports whether there is one before ctx ends.
+// awaitCalls waits for a call that is not recorded, and reports whether there is one before ctx
+// ends.
 func (e *emission) awaitCalls(ctx context.Context) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -42,7 +45,8 @@ func (e *emission) awaitCalls(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// raiseOverdue shows the calls that have waited for too long, and tells how long the next one may wait.
+// raiseOverdue shows the calls that have waited for too long, and tells how long the next one may
+// wait.
 func (e *emission) raiseOverdue(now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -64,8 +68,9 @@ func (e *emission) raiseOverdue(now time.Time) time.Duration {
 	return e.patient - now.Sub(e.unrecorded[0].since)
 }
 
-// news reports whether a call is more than a copy of one that is recorded, or of one that is shown already. A copy may not
-// have been asked for yet: while a sink hangs it waits in the queue. e.mu is held.
+// news reports whether a call is more than a copy of one that is recorded, or of one that is shown
+// already. A copy may not have been asked for yet: while a sink hangs it waits in the queue. e.mu
+// is held.
 func (e *emission) news(j *judged) bool {
 	if j.f.Verdict != classify.Unexplained || e.ledger.Seen(j.f) {
 		return false // a service's own call never pages, nor does an expected one
@@ -89,7 +94,8 @@ func (e *emission) hide(j *judged) {
 	}
 }
 
-// hideAll is for the end of the run: what is not recorded is read again, and another run may follow.
+// hideAll is for the end of the run: what is not recorded is read again, and another run may
+// follow.
 func (e *emission) hideAll() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -107,9 +113,9 @@ func (e *emission) countedAt(j *judged) time.Time {
 	return j.counted
 }
 
-// count sets the moment that a call is counted at. It is that of the first try to record it, also if the call is shown
-// before that try has ended: the ledger may have it. It gives way if the clock was wrong, and before the call is shown if it
-// has become too old to page. e.mu is held.
+// count sets the moment that a call is counted at. It is that of the first try to record it, also
+// if the call is shown before that try has ended: the ledger may have it. It gives way if the clock
+// was wrong, and before the call is shown if it has become too old to page. e.mu is held.
 func (e *emission) count(j *judged) {
 	now := e.now().Truncate(time.Millisecond)
 	switch {

@@ -15,7 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// A call that was judged pages without the ledger or a sink, once: what is recorded when they are back is what was shown.
+// A call that was judged pages without the ledger or a sink, once: what is recorded when they are
+// back is what was shown.
 func TestACallPagesThoughItIsNotRecorded(t *testing.T) {
 	const paging = "rootwatch_last_unpushed_root_call_timestamp_seconds"
 	for _, tt := range []struct {
@@ -124,8 +125,9 @@ func TestACopyThatWaitsForItsOriginalDoesNotPageAgain(t *testing.T) {
 	})
 }
 
-// While the log hangs no copy is asked for: neither those of a call that pages nor those of one that was recorded before may
-// look like newer calls. A correction that makes a call worse pages once, however often it comes.
+// While the log hangs no copy is asked for: neither those of a call that pages nor those of one
+// that was recorded before may look like newer calls. A correction that makes a call worse pages
+// once, however often it comes.
 func TestCopiesDoNotPageWhileASinkHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reads := make(chan struct{}) // closed when somebody reads the log again
@@ -174,8 +176,9 @@ func TestCopiesDoNotPageWhileASinkHangs(t *testing.T) {
 	})
 }
 
-// What is shown is what the ledger keeps, also if it was asked before the call was shown and answers after that, or if the
-// clock is set meanwhile. A moment in the future would be in the way of the calls until then, here and in the ledger.
+// What is shown is what the ledger keeps, also if it was asked before the call was shown and
+// answers after that, or if the clock is set meanwhile. A moment in the future would be in the way
+// of the calls until then, here and in the ledger.
 func TestTheLedgerKeepsTheMomentThatWasShown(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
@@ -250,7 +253,8 @@ func TestNothingIsUnrecordedAfterTheRun(t *testing.T) {
 	})
 }
 
-// A burst in one account, and a ledger that takes its time: the call of another account does not wait for it.
+// A burst in one account, and a ledger that takes its time: the call of another account does not
+// wait for it.
 func TestABurstDoesNotHoldUpAnotherAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger := &flakyLedger{record: func(*Finding) (Recorded, error) { time.Sleep(5 * time.Millisecond); return First, nil }}

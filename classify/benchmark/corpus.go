@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 )
 
-// labelOf is the label of a record by its verdict in a corpus. Records that are not root's have none.
+// labelOf is the label of a record by its verdict in a corpus. Records that are not root's have
+// none.
 var labelOf = map[string]label{"unexplained": person, "service_invoked": service}
 
 // readCorpus reads labelled records from the *.jsonl files of a folder; none by root is an error.
@@ -47,7 +48,8 @@ func readCorpus(folder string) ([]scenario, error) {
 	return all, nil
 }
 
-// corpusRecord reads one line; nil is a record that is not root's. An EventBridge envelope is taken off.
+// corpusRecord reads one line; nil is a record that is not root's. An EventBridge envelope is taken
+// off.
 func corpusRecord(id string, line []byte) (*scenario, error) {
 	var of struct {
 		Verdict string `json:"verdict"`

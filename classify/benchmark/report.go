@@ -56,7 +56,8 @@ func (s scores) corpusTable() string {
 	return markdown(rows, 1)
 }
 
-// markdown is a table whose first row is its head; the columns after the first `words` ones hold numbers.
+// markdown is a table whose first row is its head; the columns after the first `words` ones hold
+// numbers.
 func markdown(rows [][]string, words int) string {
 	width := make([]int, len(rows[0]))
 	for _, row := range rows {

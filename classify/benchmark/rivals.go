@@ -167,8 +167,8 @@ func fivexl(r record) bool {
 }
 
 // awsMonitor: EventBridge tells the kinds of events apart by detail-type, which follows from
-// eventType. A rule in the state ENABLED gets no management events that only read: those whose names
-// begin with Get, List or Describe, except the two STS calls that make credentials (Amazon
+// eventType. A rule in the state ENABLED gets no management events that only read: those whose
+// names begin with Get, List or Describe, except the two STS calls that make credentials (Amazon
 // EventBridge User Guide, "Receiving read-only management events").
 func awsMonitor(r record) bool {
 	eventType, name := r.text("eventType"), r.text("eventName")
@@ -207,8 +207,8 @@ func eventID(r record) string { return r.text("eventID") }
 
 func accountOf(r record) string { return r.text("recipientAccountId") }
 
-// elasticWithKey: the second rule looks for a key at an address that is new for it, whoever's key it
-// is; a service's name is no address.
+// elasticWithKey: the second rule looks for a key at an address that is new for it, whoever's key
+// it is; a service's name is no address.
 func elasticWithKey(r record) bool {
 	key := strings.HasPrefix(r.text("userIdentity", "accessKeyId"), "AKIA")
 	return elastic(r) || isTypeRoot(r) && key && !failed(r) && isAddress(r.text("sourceIPAddress"))

@@ -19,8 +19,8 @@ func init() {
 }
 
 // rootwatchAlerts reports whether a page follows: a service's own call, known or other, is counted
-// and shown and pages nobody. A record that cannot be decoded is no alert here, although the program
-// alerts on those as such.
+// and shown and pages nobody. A record that cannot be decoded is no alert here, although the
+// program alerts on those as such.
 func rootwatchAlerts(r record) bool {
 	data, err := json.Marshal(r)
 	if err != nil {

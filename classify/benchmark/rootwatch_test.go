@@ -79,7 +79,8 @@ func TestTheFoldersREADMEListsScenariosAndRules(t *testing.T) {
 	checkBlock(t, "README.md", "rules", looks.String())
 }
 
-// checkBlock holds what stands between two comments of a Markdown file against what it should be, or rewrites it.
+// checkBlock holds what stands between two comments of a Markdown file against what it should be,
+// or rewrites it.
 func checkBlock(t *testing.T, file, name, want string) {
 	t.Helper()
 	data, err := os.ReadFile(file)

@@ -11,7 +11,8 @@ import (
 //go:embed scenarios/*.json
 var scenarioFiles embed.FS
 
-// scenario is one thing that happens to an account, and the root calls that CloudTrail records of it.
+// scenario is one thing that happens to an account, and the root calls that CloudTrail records of
+// it.
 type scenario struct {
 	Name    string  `json:"name"`    // that of its file
 	Title   string  `json:"title"`   // for a table
@@ -65,8 +66,8 @@ func scenarios() ([]scenario, error) {
 // record is a CloudTrail record as decoded JSON.
 type record map[string]any
 
-// field is the value at the path and whether there is one. null counts as none: CloudTrail writes it
-// for a request without parameters.
+// field is the value at the path and whether there is one. null counts as none: CloudTrail writes
+// it for a request without parameters.
 func (r record) field(path ...string) (any, bool) {
 	var at any = map[string]any(r)
 	for _, key := range path {
@@ -92,7 +93,8 @@ func (r record) text(path ...string) string {
 	return s
 }
 
-// withUserAgent is a copy of the record in which the client wrote something else into its user agent.
+// withUserAgent is a copy of the record in which the client wrote something else into its user
+// agent.
 func (r record) withUserAgent(agent string) record {
 	forged := make(record, len(r)+1)
 	for key, value := range r {

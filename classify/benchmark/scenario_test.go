@@ -106,7 +106,8 @@ func TestRecordsAreComplete(t *testing.T) {
 			if e.Record.text("userIdentity", "accountId") == "" || e.Record.text("userIdentity", "principalId") == "" {
 				t.Errorf("%s does not name the account", e.ID)
 			}
-			// Members came with versions of the format (CloudTrail User Guide, "CloudTrail record contents").
+			// Members came with versions of the format (CloudTrail User Guide, "CloudTrail record
+			// contents").
 			for field, since := range map[string]string{"readOnly": "1.05", "managementEvent": "1.08", "eventCategory": "1.08"} {
 				if has := e.Record.has(field); has != (e.Record.text("eventVersion") >= since) {
 					t.Errorf("%s, version %s: %s present is %t", e.ID, e.Record.text("eventVersion"), field, has)

@@ -89,8 +89,8 @@ func (s *scenario) number(who label) int {
 	return n
 }
 
-// wrong are the ids of the records by people on which the rule does not alert, and of those by services
-// on which it does.
+// wrong are the ids of the records by people on which the rule does not alert, and of those by
+// services on which it does.
 func wrong(r rule, entries []entry) (missed, alerted []string) {
 	for i, alerts := range r.alertsOn(entries) {
 		switch e := entries[i]; {
@@ -103,9 +103,9 @@ func wrong(r rule, entries []entry) (missed, alerted []string) {
 	return missed, alerted
 }
 
-// forge writes one user agent into all records by people. Not every client could: the console's back
-// ends and the services that act on a person's session choose theirs themselves. It is the most that
-// a rule loses by believing the field.
+// forge writes one user agent into all records by people. Not every client could: the console's
+// back ends and the services that act on a person's session choose theirs themselves. It is the
+// most that a rule loses by believing the field.
 func forge(entries []entry, agent string) []entry {
 	out := slices.Clone(entries)
 	for i := range out {

@@ -50,7 +50,8 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// A forged user agent hides a scenario only from a rule that saw it before, and only if it hides all of it.
+// A forged user agent hides a scenario only from a rule that saw it before, and only if it hides
+// all of it.
 func TestSwitchedOffNeedsTheWholeScenario(t *testing.T) {
 	half := rule{alerts: func(r record) bool { return r.text("userAgent") == "cli" || r.text("eventName") == "seen-02" }}
 	if got := scoreRule(half, small()); len(got.SwitchedOff) != 0 || got.MissedWhenForged != 2 {

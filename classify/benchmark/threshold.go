@@ -2,8 +2,8 @@ package main
 
 import "time"
 
-// threshold is a rule that needs several records: at least so many different values among those that
-// fit, of one group, within a time.
+// threshold is a rule that needs several records: at least so many different values among those
+// that fit, of one group, within a time.
 type threshold struct {
 	fits   func(record) bool
 	per    func(record) string // the group: what the records have in common
@@ -12,8 +12,8 @@ type threshold struct {
 	within time.Duration
 }
 
-// alertsOn reports for each of a scenario's records whether it is part of an alert. A record without a
-// time of its own meets no other.
+// alertsOn reports for each of a scenario's records whether it is part of an alert. A record
+// without a time of its own meets no other.
 func (t threshold) alertsOn(entries []entry) []bool {
 	out := make([]bool, len(entries))
 	for _, first := range entries {

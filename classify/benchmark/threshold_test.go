@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// logins are failed logins of root, one every `every`, at the accounts and from the addresses given.
+// logins are failed logins of root, one every `every`, at the accounts and from the addresses
+// given.
 func logins(every time.Duration, accounts, addresses []string) []entry {
 	at := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
 	var out []entry

@@ -1,8 +1,11 @@
-// Package plain makes text from outside harmless: a record's values, an error's words, a file's name. Whoever sends a
-// record chooses what stands in it, and it ends on a terminal, in a log line, in a document, on a page or in a table.
+// Package plain makes text from outside harmless: a record's values, an error's words, a file's
+// name. Whoever sends a record chooses what stands in it, and it ends on a terminal, in a log line,
+// in a document, on a page or in a table.
 //
-// [Cut] bounds a text, [Visible] puts it on one line of visible characters, [Shown] makes it a word of a sentence,
-// [AppendJSON] a JSON string, [VisibleJSON] does the same for JSON that is written already, [Begins] the beginning of bytes that are no text. What is short and clean stays as it is.
+// [Cut] bounds a text, [Visible] puts it on one line of visible characters, [Shown] makes it a word
+// of a sentence, [AppendJSON] a JSON string, [VisibleJSON] does the same for JSON that is written
+// already, [Begins] the beginning of bytes that are no text. What is short and clean stays as it
+// is.
 //
 // It stands below everything else and imports the standard library alone.
 package plain
@@ -19,8 +22,9 @@ import (
 // Mark stands for what a text was cut of.
 const Mark = "…"
 
-// Cut is s in at most n bytes, the mark included: what goes beyond is left out, between two characters, and marked. What
-// was cut off does not stay in memory. For an n that has no room for the mark it is "".
+// Cut is s in at most n bytes, the mark included: what goes beyond is left out, between two
+// characters, and marked. What was cut off does not stay in memory. For an n that has no room for
+// the mark it is "".
 func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -35,14 +39,15 @@ func Cut(s string, n int) string {
 	return s[:end] + Mark
 }
 
-// IsVisible reports whether a character of so many bytes may be shown: it has a place of its own on the line, moves
-// nothing and hides nothing. That leaves out control characters (escape sequences, line ends), those that turn the
-// direction of writing, and what stands for broken UTF-8.
+// IsVisible reports whether a character of so many bytes may be shown: it has a place of its own on
+// the line, moves nothing and hides nothing. That leaves out control characters (escape sequences,
+// line ends), those that turn the direction of writing, and what stands for broken UTF-8.
 func IsVisible(r rune, size int) bool {
 	return unicode.IsPrint(r) && !(r == utf8.RuneError && size == 1)
 }
 
-// Visible is s on one line of valid UTF-8 without invisible characters, which are escaped as in Go: \n, \x1b, \u202e.
+// Visible is s on one line of valid UTF-8 without invisible characters, which are escaped as in Go:
+// \n, \x1b, \u202e.
 func Visible(s string) string {
 	return VisibleExcept(s, "")
 }
@@ -82,8 +87,9 @@ func isASCII(s string) bool {
 // wordCharacters are those of names, addresses, keys and times.
 const wordCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/_-"
 
-// Shown is s as it may stand in a sentence: as it is when it is at most n bytes of letters, digits and . : / _ -,
-// otherwise cut and quoted, so that no value can pass for part of the sentence, break the line or drive a terminal.
+// Shown is s as it may stand in a sentence: as it is when it is at most n bytes of letters, digits
+// and . : / _ -, otherwise cut and quoted, so that no value can pass for part of the sentence,
+// break the line or drive a terminal.
 func Shown(s string, n int) string {
 	if s != "" && len(s) <= n && strings.Trim(s, wordCharacters) == "" {
 		return s
@@ -96,9 +102,10 @@ func Begins(data []byte, n int) string {
 	return strconv.QuoteToASCII(string(data[:min(len(data), max(n, 0))]))
 }
 
-// AppendJSON appends s to b as a JSON string that is safe to look at: beyond what JSON asks for, all that is not visible
-// is written as \u and four digits. encoding/json lets DEL, the C1 control characters and those that turn the direction
-// of writing pass. Broken UTF-8 becomes U+FFFD, as there.
+// AppendJSON appends s to b as a JSON string that is safe to look at: beyond what JSON asks for,
+// all that is not visible is written as \u and four digits. encoding/json lets DEL, the C1 control
+// characters and those that turn the direction of writing pass. Broken UTF-8 becomes U+FFFD, as
+// there.
 func AppendJSON(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(s); {
@@ -116,8 +123,9 @@ func AppendJSON(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// VisibleJSON is JSON, made by others, that is safe to look at: what [AppendJSON] would escape is escaped as there. Beyond
-// ASCII that stands in strings only, where both say the same; line ends stay. What is clean already is returned as it is.
+// VisibleJSON is JSON, made by others, that is safe to look at: what [AppendJSON] would escape is
+// escaped as there. Beyond ASCII that stands in strings only, where both say the same; line ends
+// stay. What is clean already is returned as it is.
 func VisibleJSON(text []byte) []byte {
 	hidden := func(r rune, size int) bool { return r >= 0x7f && !IsVisible(r, size) }
 	var b []byte

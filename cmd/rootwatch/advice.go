@@ -10,15 +10,17 @@ import (
 	"rootwatch/pipeline/kinesis/lease"
 )
 
-// The actions that the worker's role needs on the stream and on its tables; deploy/cloudformation/service.yaml allows the same.
+// The actions that the worker's role needs on the stream and on its tables;
+// deploy/cloudformation/service.yaml allows the same.
 const (
 	streamActions      = "kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords"
 	leaseTableActions  = "dynamodb:DescribeTable, CreateTable (unless the table is there already), Scan, UpdateItem and DeleteItem"
 	ledgerTableActions = "dynamodb:DescribeTable, CreateTable (unless the table is there already), GetItem, PutItem, UpdateItem and UpdateTimeToLive"
 )
 
-// advise adds to an error which setting or permission to change. Only here are both known: the packages below know neither
-// flags nor roles. An error about which there is nothing to say is returned as it is.
+// advise adds to an error which setting or permission to change. Only here are both known: the
+// packages below know neither flags nor roles. An error about which there is nothing to say is
+// returned as it is.
 func (f *runFlags) advise(err error) error {
 	var (
 		stream   *kinesis.StreamError
@@ -63,7 +65,8 @@ func adviceOnStream(problem kinesis.StreamProblem) string {
 	return ""
 }
 
-// adviseAttr gives the errors that are logged while the worker runs the same advice: a slog.HandlerOptions.ReplaceAttr.
+// adviseAttr gives the errors that are logged while the worker runs the same advice: a
+// slog.HandlerOptions.ReplaceAttr.
 func (f *runFlags) adviseAttr(_ []string, a slog.Attr) slog.Attr {
 	if err, ok := a.Value.Any().(error); ok {
 		return slog.Any(a.Key, f.advise(err))

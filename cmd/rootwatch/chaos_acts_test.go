@@ -55,7 +55,8 @@ func (c *chaos) injectOne(ctx context.Context, slot int, f awstest.Fault) {
 	in.Remove()
 }
 
-// injectAll has faults hit all workers' calls until they are removed; the producer's and the test's own are spared.
+// injectAll has faults hit all workers' calls until they are removed; the producer's and the test's
+// own are spared.
 func (c *chaos) injectAll(faults []awstest.Fault) (remove func() (hits int)) {
 	var all []*awstest.Injection
 	for _, f := range faults {

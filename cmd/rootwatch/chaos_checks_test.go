@@ -27,8 +27,8 @@ func (c *chaos) calm() {
 	}
 }
 
-// check waits until all that was put is told and written down, no shard is taken for ended that is not, and every worker answers
-// that it is ready.
+// check waits until all that was put is told and written down, no shard is taken for ended that is
+// not, and every worker answers that it is ready.
 func (c *chaos) check() {
 	missing := c.roots
 	c.eventually(time.Minute, "every root call is told and written down", func() bool {
@@ -41,7 +41,8 @@ func (c *chaos) check() {
 	}, func() string { return "" })
 }
 
-// eventually is the function of that name, which also tells what the workers answer if it takes too long.
+// eventually is the function of that name, which also tells what the workers answer if it takes too
+// long.
 func (c *chaos) eventually(within time.Duration, what string, ok func() bool, more func() string) {
 	c.t.Helper()
 	for end := time.Now().Add(within); !ok(); time.Sleep(50 * time.Millisecond) {
@@ -85,8 +86,9 @@ func (c *chaos) endedAndOpen() []string {
 	return wrong
 }
 
-// moreThanOnce is how many tellings beyond the first are let pass: 3 %. In a run of less than a minute one worker that is killed
-// with a backlog would be more than that: what was put in four seconds may be told again.
+// moreThanOnce is how many tellings beyond the first are let pass: 3 %. In a run of less than a
+// minute one worker that is killed with a backlog would be more than that: what was put in four
+// seconds may be told again.
 func (c *chaos) moreThanOnce() int {
 	share := len(c.roots) * 3 / 100
 	if *chaosFor < time.Minute || c.outage != nil {
@@ -130,7 +132,8 @@ func (c *chaos) logComplaints() {
 	c.t.Logf("complaints: %v", complaints)
 }
 
-// watchMemory looks at the most that any worker takes, until ctx ends. Memory of a process that was killed is gone with it.
+// watchMemory looks at the most that any worker takes, until ctx ends. Memory of a process that was
+// killed is gone with it.
 func (c *chaos) watchMemory(ctx context.Context) {
 	for ctx.Err() == nil {
 		c.mu.Lock()
@@ -142,8 +145,8 @@ func (c *chaos) watchMemory(ctx context.Context) {
 	}
 }
 
-// logDoubled tells after which act root calls were told a second time, and whether the worker that told them first had ended or
-// told them twice itself.
+// logDoubled tells after which act root calls were told a second time, and whether the worker that
+// told them first had ended or told them twice itself.
 func (c *chaos) logDoubled() {
 	type telling struct {
 		id string
@@ -184,7 +187,8 @@ func (c *chaos) logDoubled() {
 	c.t.Logf("told more than once, by the last act before: %v", after)
 }
 
-// missing returns those of ids that were not told in a log line, or are not in the ledger and were not deleted there.
+// missing returns those of ids that were not told in a log line, or are not in the ledger and were
+// not deleted there.
 func (c *chaos) missing(ids []string) []string {
 	told := make(map[string]bool)
 	c.mu.Lock()

@@ -12,8 +12,9 @@ import (
 	"unsafe"
 )
 
-// clockFile is the variable that names a file with the seconds by which a worker's calendar is ahead. The worker looks at it
-// again and again, so that a test can move the clock of a process that runs.
+// clockFile is the variable that names a file with the seconds by which a worker's calendar is
+// ahead. The worker looks at it again and again, so that a test can move the clock of a process
+// that runs.
 const clockFile = "ROOTWATCH_TEST_CLOCK"
 
 func init() {
@@ -36,8 +37,9 @@ func init() {
 	}()
 }
 
-// jumped is t as it would be if the calendar had been moved and nothing else: t.Add would move the monotonic reading as well,
-// which no jump of a clock does. In a time with such a reading, bits 30 to 62 of the first word are the seconds since 1885.
+// jumped is t as it would be if the calendar had been moved and nothing else: t.Add would move the
+// monotonic reading as well, which no jump of a clock does. In a time with such a reading, bits 30
+// to 62 of the first word are the seconds since 1885.
 func jumped(t time.Time, seconds int64) time.Time {
 	words := (*struct {
 		wall uint64

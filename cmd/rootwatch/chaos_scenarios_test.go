@@ -10,14 +10,15 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// scenario is one kind of chaos. Unless it is an outage, workers are killed, stopped and frozen and shards are split and merged
-// as well.
+// scenario is one kind of chaos. Unless it is an outage, workers are killed, stopped and frozen and
+// shards are split and merged as well.
 type scenario struct {
 	name   string
 	always []awstest.Fault // in force for every worker all the time
 	acts   []act           // what is done besides, one at a time
-	// outage is in force for every worker for a while, and so bad that none of them can record or read: each has to answer so. The
-	// workers have the intervals that they are deployed with, and there are few records.
+	// outage is in force for every worker for a while, and so bad that none of them can record or
+	// read: each has to answer so. The workers have the intervals that they are deployed with, and
+	// there are few records.
 	outage []awstest.Fault
 
 	by       []string          // command that starts the workers

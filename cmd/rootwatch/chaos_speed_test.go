@@ -14,7 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// A worker is killed with kill -9; its shards are read again within the lease's duration and three seconds.
+// A worker is killed with kill -9; its shards are read again within the lease's duration and three
+// seconds.
 func TestChaosTakeover(t *testing.T) {
 	for _, lease := range []time.Duration{2 * time.Second, 20 * time.Second} {
 		t.Run(lease.String(), func(t *testing.T) {
@@ -46,7 +47,8 @@ func TestChaosTakeover(t *testing.T) {
 	}
 }
 
-// One worker, started on 64 shards with 500 MB behind: it holds and reads all soon, in bounded memory.
+// One worker, started on 64 shards with 500 MB behind: it holds and reads all soon, in bounded
+// memory.
 func TestChaosCatchUp(t *testing.T) {
 	const shards, total = 64, 500 << 20
 	server, client := testStream(t, shards)

@@ -24,16 +24,17 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// The chaos test: workers as real processes are killed, stopped, frozen, cut off, lied to and resharded under, while a producer
-// writes numbered root calls and much else. At the end every root call must have been told and written down, few of them more
-// than once, no checkpoint may ever have gone back, no shard may have been taken for ended that is not, and /-/ready must have
-// told the truth. What kinds of chaos there are stands in chaos_scenarios_test.go; each runs alone, too:
+// The chaos test: workers as real processes are killed, stopped, frozen, cut off, lied to and
+// resharded under, while a producer writes numbered root calls and much else. At the end every root
+// call must have been told and written down, few of them more than once, no checkpoint may ever
+// have gone back, no shard may have been taken for ended that is not, and /-/ready must have told
+// the truth. What kinds of chaos there are stands in chaos_scenarios_test.go; each runs alone, too:
 //
 //	go test -tags chaos -run Chaos ./cmd/rootwatch -chaos.for 60s -chaos.seed 42
 //	go test -tags chaos -run 'TestChaos/clock_jumps' ./cmd/rootwatch -chaos.seed 42
 //
-// With ROOTWATCH_KINESIS_ENDPOINT and ROOTWATCH_DYNAMODB_ENDPOINT it runs against those, without the faults that only the
-// in-process servers can make.
+// With ROOTWATCH_KINESIS_ENDPOINT and ROOTWATCH_DYNAMODB_ENDPOINT it runs against those, without
+// the faults that only the in-process servers can make.
 var (
 	chaosFor     = flag.Duration("chaos.for", 20*time.Second, "length of the chaos")
 	chaosSeed    = flag.Uint64("chaos.seed", 0, "seed; 0 takes one from the clock")

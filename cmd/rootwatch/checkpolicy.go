@@ -127,8 +127,8 @@ func (s *judgedCalls) Take(_ context.Context, call *pipeline.Finding) error {
 	return nil
 }
 
-// compare shows what each entry says to a call, and reports whether the call would have been left unexplained. An event that
-// somebody made up for a time to come is judged as of that time.
+// compare shows what each entry says to a call, and reports whether the call would have been left
+// unexplained. An event that somebody made up for a time to come is judged as of that time.
 func (f *checkPolicyFlags) compare(stdout io.Writer, p *policy.Policy, call *pipeline.Finding) (unexpected bool) {
 	e, now := call.Event, f.now()
 	if at, err := time.Parse(time.RFC3339, e.EventTime.Value); err == nil && at.After(now) {

@@ -137,8 +137,9 @@ func (f *demoFlags) watch(ctx context.Context, awsConfig aws.Config, client *aws
 	return errors.Join(err, gatherErr, printSummary(stdout, sent, counted))
 }
 
-// reserve makes sure of the web server's configuration and addresses before anything is printed, and puts the ports in place of
-// those that are left to the system. If the address is the default and taken, any free one will do: two demos may run side by side.
+// reserve makes sure of the web server's configuration and addresses before anything is printed,
+// and puts the ports in place of those that are left to the system. If the address is the default
+// and taken, any free one will do: two demos may run side by side.
 func (f *webFlags) reserve() error {
 	if err := f.checkConfig(); err != nil {
 		return err

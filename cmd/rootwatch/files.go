@@ -18,7 +18,8 @@ import (
 	"rootwatch/pipeline/yamlfile"
 )
 
-// fileFlags name the files that say what the organisation knows: its accounts, and what was planned. "" is none.
+// fileFlags name the files that say what the organisation knows: its accounts, and what was
+// planned. "" is none.
 type fileFlags struct {
 	accounts string
 	policy   string
@@ -124,7 +125,8 @@ func (f *files) run(ctx context.Context, hangups <-chan os.Signal) {
 	}
 }
 
-// namesOf reads a file of accounts once, for a command that ends; without one nothing is known of any account.
+// namesOf reads a file of accounts once, for a command that ends; without one nothing is known of
+// any account.
 func namesOf(path string) (accounts.Names, error) {
 	if path == "" {
 		return nil, nil

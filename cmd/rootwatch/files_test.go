@@ -37,7 +37,8 @@ func policyFor(account string, from, until time.Time) string {
 	return fmt.Sprintf("expected:\n- name: for-%s\n  accounts: ['%s']\n  from: %s\n  until: %s\n", account, account, from.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339))
 }
 
-// A window of the policy opens and closes while calls arrive, over a change of the file, a broken one and SIGHUP.
+// A window of the policy opens and closes while calls arrive, over a change of the file, a broken
+// one and SIGHUP.
 func TestAPolicyThatChangesWhileCallsArrive(t *testing.T) {
 	t.Parallel()
 	const one, two = "111122223333", "444455556666"

@@ -48,8 +48,9 @@ func (l awsLogger) Logf(level logging.Classification, format string, args ...any
 	to(strings.TrimSpace(fmt.Sprintf(format, args...)), "from", "aws-sdk")
 }
 
-// visibleJSON is for lines of JSON. encoding/json does not escape some characters that
-// a terminal acts on, such as U+009B, which begins a control sequence; and an attacker chooses values of events.
+// visibleJSON is for lines of JSON. encoding/json does not escape some characters that a terminal
+// acts on, such as U+009B, which begins a control sequence; and an attacker chooses values of
+// events.
 type visibleJSON struct{ w io.Writer }
 
 func (v visibleJSON) Write(line []byte) (int, error) {

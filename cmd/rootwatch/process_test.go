@@ -21,7 +21,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// The test binary is rootwatch itself when this variable is set: workers in tests are real processes, to be killed.
+// The test binary is rootwatch itself when this variable is set: workers in tests are real
+// processes, to be killed.
 const asProgram = "ROOTWATCH_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -40,14 +41,15 @@ type process struct {
 	exited  chan error
 }
 
-// startWorker starts `rootwatch run`, or another command's arguments, against an endpoint, as the identity key.
+// startWorker starts `rootwatch run`, or another command's arguments, against an endpoint, as the
+// identity key.
 func startWorker(t *testing.T, endpoints map[string]string, key string, args ...string) *process {
 	t.Helper()
 	return startWorkerBy(t, nil, endpoints, key, args...)
 }
 
-// startWorkerBy starts a worker by a command that becomes the program which its last arguments name: one that sets limits. What
-// endpoints holds is the environment.
+// startWorkerBy starts a worker by a command that becomes the program which its last arguments
+// name: one that sets limits. What endpoints holds is the environment.
 func startWorkerBy(t *testing.T, by []string, endpoints map[string]string, key string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, address: freeAddress(t), log: filepath.Join(t.TempDir(), "log"), exited: make(chan error, 1)}
@@ -89,8 +91,9 @@ func freeAddress(t *testing.T) string {
 
 func (p *process) signal(s syscall.Signal) { p.cmd.Process.Signal(s) }
 
-// stop sends SIGTERM and returns how long the process took to end; it must end with 0. It waits until the worker listens:
-// before main has begun nothing handles the signal, and the kernel ends the process.
+// stop sends SIGTERM and returns how long the process took to end; it must end with 0. It waits
+// until the worker listens: before main has begun nothing handles the signal, and the kernel ends
+// the process.
 func (p *process) stop(within time.Duration) time.Duration {
 	p.t.Helper()
 	eventually(p.t, 10*time.Second, "the worker listens", p.listens)
@@ -161,8 +164,8 @@ func (p *process) rootCalls() []string {
 	return ids
 }
 
-// metric sums the samples of a metric whose labels contain all of the given ones (label=value); 0 if it is not there or the
-// process does not answer.
+// metric sums the samples of a metric whose labels contain all of the given ones (label=value); 0
+// if it is not there or the process does not answer.
 func (p *process) metric(name string, labels ...string) float64 {
 	client := &http.Client{Timeout: 2 * time.Second}
 	response, err := client.Get("http://" + p.address + "/metrics")

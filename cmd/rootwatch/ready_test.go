@@ -19,7 +19,8 @@ func aRootCall() []cloudtrailtest.Record {
 		`"userIdentity":{"type":"Root","accountId":"111122223333","arn":"arn:aws:iam::111122223333:root","accessKeyId":"AKIAIOSFODNN7EXAMPLE"}}`)}}
 }
 
-// The ledger hangs: the call pages without it, /-/ready says what is the matter, and both are over when it answers again.
+// The ledger hangs: the call pages without it, /-/ready says what is the matter, and both are over
+// when it answers again.
 func TestAWorkerIsNotReadyWhileACallCannotBeWrittenDown(t *testing.T) {
 	t.Parallel()
 	server, client := testStream(t, 1)
@@ -45,7 +46,8 @@ func TestAWorkerIsNotReadyWhileACallCannotBeWrittenDown(t *testing.T) {
 	p.stop(10 * time.Second)
 }
 
-// Whoever closes a terminal or means to have something read anew must not end a worker that holds leases.
+// Whoever closes a terminal or means to have something read anew must not end a worker that holds
+// leases.
 func TestAHangupEndsNothing(t *testing.T) {
 	t.Parallel()
 	server, client := testStream(t, 1)

@@ -162,7 +162,8 @@ func TestReviewOfNothingIsNoError(t *testing.T) {
 	}
 }
 
-// TestReviewThatIsInterruptedEndsItsLines stops a review that waits for more: what it has found is written in whole lines.
+// TestReviewThatIsInterruptedEndsItsLines stops a review that waits for more: what it has found is
+// written in whole lines.
 func TestReviewThatIsInterruptedEndsItsLines(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var out, errs bytes.Buffer

@@ -127,11 +127,13 @@ func (f *runFlags) nameLedger() error {
 // ledgerSuffix is added to the application's name for the ledger's table.
 const ledgerSuffix = "-findings"
 
-// credentialsTimeout bounds the search for credentials. A program that gives some (credential_process) may take its time; a
-// metadata service that is not there is given up within seconds.
+// credentialsTimeout bounds the search for credentials. A program that gives some
+// (credential_process) may take its time; a metadata service that is not there is given up within
+// seconds.
 const credentialsTimeout = time.Minute
 
-// findCredentials looks for credentials before anything is asked of AWS: an error of the first call would be about that call.
+// findCredentials looks for credentials before anything is asked of AWS: an error of the first call
+// would be about that call.
 func findCredentials(ctx context.Context, c aws.Config) error {
 	if c.Credentials == nil {
 		return nil
@@ -160,7 +162,8 @@ func regionOf(stream string) string {
 	return ""
 }
 
-// streamConfig is the configuration for the calls to Kinesis: an ARN's region is where the stream is.
+// streamConfig is the configuration for the calls to Kinesis: an ARN's region is where the stream
+// is.
 func streamConfig(c aws.Config, stream string) aws.Config {
 	c = c.Copy()
 	if r := regionOf(stream); r != "" {

@@ -17,14 +17,17 @@ import (
 )
 
 const (
-	// scrapeAge is how old an answer may be that a client of /metrics gets. Prometheus asks each 15 seconds.
+	// scrapeAge is how old an answer may be that a client of /metrics gets. Prometheus asks each 15
+	// seconds.
 	scrapeAge = time.Second
-	// selectionsAtOnce bounds the requests for some metrics by name (?name[]=), whose answers are not shared.
+	// selectionsAtOnce bounds the requests for some metrics by name (?name[]=), whose answers are
+	// not shared.
 	selectionsAtOnce = 2
 )
 
-// scrapes answers /metrics. With many accounts an answer is megabytes, and a client that does not read it holds it until the
-// write timeout. So all who ask within a second share one answer, which is kept compressed, and one is made at a time.
+// scrapes answers /metrics. With many accounts an answer is megabytes, and a client that does not
+// read it holds it until the write timeout. So all who ask within a second share one answer, which
+// is kept compressed, and one is made at a time.
 type scrapes struct {
 	whole, selections http.Handler // promhttp's
 
@@ -72,7 +75,8 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.Copy(w, body) //nolint:errcheck // the asker has gone
 }
 
-// answer is an answer in the format that is asked for, from this second. There are as many as formats: what is older goes.
+// answer is an answer in the format that is asked for, from this second. There are as many as
+// formats: what is older goes.
 func (s *scrapes) answer(r *http.Request) *scrape {
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	s.mu.Lock()

@@ -136,8 +136,8 @@ const (
 	refreshLedger   = time.Minute
 )
 
-// lateBatch is the age of a batch from which on the worker is not ready. A batch is done within seconds, at a start on a
-// backlog too.
+// lateBatch is the age of a batch from which on the worker is not ready. A batch is done within
+// seconds, at a start on a backlog too.
 const lateBatch = 10 * time.Second
 
 // ready is an error while root calls may go unseen, or cannot be told or written down.

@@ -81,7 +81,8 @@ func wantWords(t *testing.T, n notification, words ...string) {
 	}
 }
 
-// Services that are known to act as root are nobody's business; another service's call is read when there is time.
+// Services that are known to act as root are nobody's business; another service's call is read when
+// there is time.
 func servicesPageNobody(t *testing.T, w *world) func(*testing.T) {
 	const calls = 200
 	account := w.account()
@@ -123,7 +124,8 @@ func mediumIsNoted(t *testing.T, w *world) func(*testing.T) {
 	return nil
 }
 
-// Both shards of the stream get the call, each read by another task: one of them is the first, whichever, in the ledger.
+// Both shards of the stream get the call, each read by another task: one of them is the first,
+// whichever, in the ledger.
 func deliveredTwice(t *testing.T, w *world) func(*testing.T) {
 	w.share(t)
 	account := w.account()
@@ -155,8 +157,9 @@ func secondCallPages(t *testing.T, w *world) func(*testing.T) {
 	return nil
 }
 
-// A pushed call's page shows its user agent and whatever else the caller chose. Alertmanager is asked as a worker would, since this is
-// about its side: the text is neither run as a template, nor read as YAML, nor can it add lines or mentions.
+// A pushed call's page shows its user agent and whatever else the caller chose. Alertmanager is
+// asked as a worker would, since this is about its side: the text is neither run as a template, nor
+// read as YAML, nor can it add lines or mentions.
 func hostileCall(t *testing.T, w *world) func(*testing.T) {
 	account := w.account()
 	labels := sessionLabels(account, "2026-11-23T03:40:00Z")
@@ -175,8 +178,9 @@ func hostileCall(t *testing.T, w *world) func(*testing.T) {
 	return nil
 }
 
-// Two sessions of one account are a page each, however close; that they end is told to nobody who was paged. The end has to come
-// within the run to be seen, so here too Alertmanager is asked as a worker would.
+// Two sessions of one account are a page each, however close; that they end is told to nobody who
+// was paged. The end has to come within the run to be seen, so here too Alertmanager is asked as a
+// worker would.
 func twoSessions(t *testing.T, w *world) func(*testing.T) {
 	account := w.account()
 	first, second := sessionLabels(account, "2026-11-23T04:00:00Z"), sessionLabels(account, "2026-11-23T04:01:00Z")

@@ -28,7 +28,7 @@ func (w *world) neverScraped(t *testing.T, account string) {
 	}
 }
 
-// written says whether a ledger has a call.
+// written reports whether a ledger has a call.
 func (w *world) written(t *testing.T, application, id string) bool {
 	t.Helper()
 	out, err := w.dynamo.GetItem(t.Context(), &dynamodb.GetItemInput{
@@ -40,7 +40,7 @@ func (w *world) written(t *testing.T, application, id string) bool {
 	return len(out.Item) > 0
 }
 
-// checkpointed says whether the lease table has a record as the last one that is done with.
+// checkpointed reports whether the lease table has a record as the last one that is done with.
 func (w *world) checkpointed(t *testing.T, application string, s sent) bool {
 	t.Helper()
 	out, err := w.dynamo.GetItem(t.Context(), &dynamodb.GetItemInput{
@@ -53,8 +53,8 @@ func (w *world) checkpointed(t *testing.T, application string, s sent) bool {
 	return ok && checkpoint.Value == s.sequence
 }
 
-// The only task counts a call and is killed before Prometheus has seen it. The next one shows what the ledger has, so that the
-// alert comes; the moment in it is that of the first counting.
+// The only task counts a call and is killed before Prometheus has seen it. The next one shows what
+// the ledger has, so that the alert comes; the moment in it is that of the first counting.
 func killedAfterCounting(t *testing.T, w *world) func(*testing.T) {
 	for name, checkpointed := range map[string]bool{"at once": false, "when its checkpoint has passed the call": true} {
 		t.Run(name, func(t *testing.T) {
@@ -83,8 +83,8 @@ func killedAfterCounting(t *testing.T, w *world) func(*testing.T) {
 	return nil
 }
 
-// The log line is out, the ledger does not answer, and the task is killed: the call is neither written down nor counted, and no
-// checkpoint has passed it. The next task reads it again.
+// The log line is out, the ledger does not answer, and the task is killed: the call is neither
+// written down nor counted, and no checkpoint has passed it. The next task reads it again.
 func killedBeforeWriting(t *testing.T, w *world) func(*testing.T) {
 	account := w.account()
 	c := w.call(t, "root key", account)
@@ -115,8 +115,8 @@ func killedBeforeWriting(t *testing.T, w *world) func(*testing.T) {
 	return nil
 }
 
-// One of two tasks counts a call and is killed before Prometheus has seen it, and nobody starts it again. The other one looks into
-// the ledger each minute.
+// One of two tasks counts a call and is killed before Prometheus has seen it, and nobody starts it
+// again. The other one looks into the ledger each minute.
 func survivorPages(t *testing.T, w *world) func(*testing.T) {
 	account := w.account()
 	c := w.call(t, "root key", account)
@@ -138,14 +138,16 @@ func survivorPages(t *testing.T, w *world) func(*testing.T) {
 	}
 }
 
-// refreshed waits for the page of an account that a living worker finds in the ledger, where it looks each minute.
+// refreshed waits for the page of an account that a living worker finds in the ledger, where it
+// looks each minute.
 func (w *world) refreshed(t *testing.T, account string) notification {
 	t.Helper()
 	n, _ := w.expect(t, time.Minute+soon(), "pager", "RootCallUnexplained", map[string]string{"severity": "critical", "account_id": account})
 	return n
 }
 
-// roll replaces the oldest live worker of a stream as a deploy does: the new one is up and scraped before the old one is told to end.
+// roll replaces the oldest live worker of a stream as a deploy does: the new one is up and scraped
+// before the old one is told to end.
 func (w *world) roll(t *testing.T, stream string) {
 	t.Helper()
 	next := w.worker(t, stream)
@@ -157,8 +159,8 @@ func (w *world) roll(t *testing.T, stream string) {
 	w.live = append(slices.Clone(w.live[1:]), next)
 }
 
-// Every task that starts shows the newest call of each account: those that were paged for minutes ago, and one of half an hour ago,
-// whose alert has ended and must not come again.
+// Every task that starts shows the newest call of each account: those that were paged for minutes
+// ago, and one of half an hour ago, whose alert has ended and must not come again.
 func rollingRestart(t *testing.T, w *world) func(*testing.T) {
 	w.tellsNobody(t, []string{"critical", "warning", "info"}, func() {
 		for range 3 {
@@ -173,7 +175,8 @@ func rollingRestart(t *testing.T, w *world) func(*testing.T) {
 	return nil
 }
 
-// A task that is told to end between counting and the next scrape takes the count with it; the others have it from the ledger.
+// A task that is told to end between counting and the next scrape takes the count with it; the
+// others have it from the ledger.
 func callInRollingRestart(t *testing.T, w *world) func(*testing.T) {
 	accounts := []string{w.account(), w.account()}
 	for i, hashKey := range []string{firstShard, lastShard} {

@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// The window of a quarter of an hour stands in the expression, which is not touched. So: a region whose newest heartbeat is already
-// older pages at once; and of the region that is configured and never reports, the server is asked what the rule will say a
-// quarter of an hour after the tasks' start.
+// The window of a quarter of an hour stands in the expression, which is not touched. So: a region
+// whose newest heartbeat is already older pages at once; and of the region that is configured and
+// never reports, the server is asked what the rule will say a quarter of an hour after the tasks'
+// start.
 func silentRegion(t *testing.T, w *world) func(*testing.T) {
 	w.put(t, mainStream, heartbeat("eu-central-1", time.Now().Add(-20*time.Minute)))
 	labels := map[string]string{"severity": "critical", "region": "eu-central-1"}
@@ -66,8 +67,9 @@ func undecodableRecord(t *testing.T, w *world) func(*testing.T) {
 	return nil
 }
 
-// liveMetrics does what METRICS adds to deploy/tools/check-prometheus, with /metrics of a worker that has seen all of this: names, types
-// and labels are those that the rules, the dashboard and the runbooks count on, and promtool has nothing to say.
+// liveMetrics does what METRICS adds to deploy/tools/check-prometheus, with /metrics of a worker
+// that has seen all of this: names, types and labels are those that the rules, the dashboard and
+// the runbooks count on, and promtool has nothing to say.
 func liveMetrics(t *testing.T, w *world) func(*testing.T) {
 	url := "http://" + w.live[0].address + "/metrics"
 	said, err := output("go", "-C", "../tools", "run", "./checkrules", "-deploy", "..", "-metrics", url)
@@ -84,7 +86,8 @@ func liveMetrics(t *testing.T, w *world) func(*testing.T) {
 	return nil
 }
 
-// All workers end, one after SIGTERM, the others by kill -9; one of them is taken from service discovery, the others stay and do not answer.
+// All workers end, one after SIGTERM, the others by kill -9; one of them is taken from service
+// discovery, the others stay and do not answer.
 func stoppedWorkers(t *testing.T, w *world) func(*testing.T) {
 	// Until then nobody has missed a worker.
 	if _, _, told := w.receivers.find("pager RootwatchDown severity=critical"); told {

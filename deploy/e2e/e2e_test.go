@@ -1,16 +1,18 @@
 //go:build e2e
 
-// Package e2e proves the whole way from a record in the stream to a page, with the programs that an operator runs: the
-// rootwatch binary, Prometheus with the shipped rules, Alertmanager with the shipped routes and texts. Only Kinesis and
-// DynamoDB (awstest, in the test's process, so that they outlive the workers) and whoever is notified (PagerDuty,
-// Slack, a mail server, webhooks) are stand-ins. Everything is on loopback.
+// Package e2e proves the whole way from a record in the stream to a page, with the programs that an
+// operator runs: the rootwatch binary, Prometheus with the shipped rules, Alertmanager with the
+// shipped routes and texts. Only Kinesis and DynamoDB (awstest, in the test's process, so that they
+// outlive the workers) and whoever is notified (PagerDuty, Slack, a mail server, webhooks) are
+// stand-ins. Everything is on loopback.
 //
 //	deploy/e2e/run                       all scenarios
 //	deploy/e2e/run --then COMMAND ...    then COMMAND, with $PROM_URL, while traffic of all kinds flows
 //	go test -tags e2e ./deploy/e2e -v -run EndToEnd/root_key -args -interval 15s
 //
-// What is shortened is written down in overlay_test.go, and that nothing else is changed is checked there. The windows in
-// the rules' expressions are the shipped ones; where a scenario needs a past, Prometheus starts with one (history_test.go).
+// What is shortened is written down in overlay_test.go, and that nothing else is changed is checked
+// there. The windows in the rules' expressions are the shipped ones; where a scenario needs a past,
+// Prometheus starts with one (history_test.go).
 package e2e
 
 import (
@@ -29,7 +31,8 @@ var (
 	thenDir  = flag.String("then.dir", ".", "working folder of the command that is run after the scenarios: what is left of the arguments")
 )
 
-// scenario is one story. What takes long to come true is waited for in what run returns, after the other scenarios.
+// scenario is one story. What takes long to come true is waited for in what run returns, after the
+// other scenarios.
 type scenario struct {
 	name string
 	run  func(*testing.T, *world) (end func(*testing.T))

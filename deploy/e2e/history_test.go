@@ -16,9 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// A page lasts 15 minutes. That nobody is paged again for an older call can only be seen where there is one: the world
-// begins with an account that was paged for half an hour ago. Prometheus has what it scraped from a task that is gone by
-// now, and the ledger has what that task wrote.
+// A page lasts 15 minutes. That nobody is paged again for an older call can only be seen where
+// there is one: the world begins with an account that was paged for half an hour ago. Prometheus
+// has what it scraped from a task that is gone by now, and the ledger has what that task wrote.
 const (
 	pastAccount = "777788889999"
 	pastAge     = 30 * time.Minute
@@ -43,7 +43,8 @@ func (w *world) recordPast(t *testing.T, storage string) {
 	}
 }
 
-// writePast puts the account's newest call into the ledger, where the next worker that starts finds it.
+// writePast puts the account's newest call into the ledger, where the next worker that starts finds
+// it.
 func (w *world) writePast(t *testing.T) {
 	part := int(pastAccount[len(pastAccount)-1]) % 4
 	_, err := w.dynamo.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{

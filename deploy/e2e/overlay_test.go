@@ -16,10 +16,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// faster is what the `for` of RootwatchDown and of a silent region, and Alertmanager's group times are divided by; nothing
-// becomes shorter than a second.
-// The other `for` stay: they are as long as they are beside the windows of their expressions, and a fault that they let pass
-// would be told. repeat_interval stays, but for the dead man's: a repeated page must not look like a second one.
+// faster is what the `for` of RootwatchDown and of a silent region, and Alertmanager's group times
+// are divided by; nothing becomes shorter than a second. The other `for` stay: they are as long as
+// they are beside the windows of their expressions, and a fault that they let pass would be told.
+// repeat_interval stays, but for the dead man's: a repeated page must not look like a second one.
 const faster = 20
 
 // What an overlay may change of each file, as paths of flatten.
@@ -30,7 +30,8 @@ const (
 		`receivers\[\d+\]\.(pagerduty_configs\[\d+\]\.(url|routing_key_file)|slack_configs\[\d+\]\.api_url|email_configs\[\d+\]\.(smarthost|require_tls)|webhook_configs\[\d+\]\.(url|send_resolved))`
 )
 
-// overlay writes a shipped file, changed, to another place, and fails the test if it is then different in more than may.
+// overlay writes a shipped file, changed, to another place, and fails the test if it is then
+// different in more than may.
 func overlay(t *testing.T, shipped, to, may string, change func(file map[string]any)) {
 	t.Helper()
 	file := readYAML(t, shipped)
@@ -155,8 +156,8 @@ func overlayPrometheus(t *testing.T, to, rules, targets, alertmanager string) {
 	})
 }
 
-// overlayAlertmanager: each receiver's own integration goes to its stand-in, and beside it stands a webhook, which
-// shows the same notifications as data.
+// overlayAlertmanager: each receiver's own integration goes to its stand-in, and beside it stands a
+// webhook, which shows the same notifications as data.
 func overlayAlertmanager(t *testing.T, to, templates, routingKey string, r *receivers) {
 	overlay(t, "../alertmanager/alertmanager.yml", to, alertmanagerMay, func(file map[string]any) {
 		file["templates"] = []any{templates}

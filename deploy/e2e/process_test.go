@@ -29,8 +29,8 @@ type process struct {
 	err     error // how it ended, once ended is closed
 }
 
-// start starts a program with a web server on a port of its own choice, and waits until it says which. The world's test owns
-// it; t is the one that fails if it cannot be started.
+// start starts a program with a web server on a port of its own choice, and waits until it says
+// which. The world's test owns it; t is the one that fails if it cannot be started.
 func (w *world) start(t *testing.T, name string, env []string, program string, args ...string) *process {
 	t.Helper()
 	log, err := os.Create(w.logOf(name))
@@ -43,7 +43,8 @@ func (w *world) start(t *testing.T, name string, env []string, program string, a
 
 func (w *world) logOf(name string) string { return filepath.Join(w.folder, name+".log") }
 
-// startInto is start with another output than the log's file, which whoever reads the output writes.
+// startInto is start with another output than the log's file, which whoever reads the output
+// writes.
 func (w *world) startInto(t *testing.T, output *os.File, name string, env []string, program string, args ...string) *process {
 	t.Helper()
 	p := &process{name: name, log: w.logOf(name), ended: make(chan struct{})}
@@ -71,7 +72,8 @@ func (w *world) startInto(t *testing.T, output *os.File, name string, env []stri
 	return p
 }
 
-// listening is the address in the line of Prometheus's exporter-toolkit, which all of the programs use; "" before it.
+// listening is the address in the line of Prometheus's exporter-toolkit, which all of the programs
+// use; "" before it.
 func listening(log string) string {
 	if found := regexp.MustCompile(`(?:msg="Listening on".* address=|"msg":"Listening on","address":")(127\.0\.0\.1:\d+)`).FindStringSubmatch(log); found != nil {
 		return found[1]
@@ -148,7 +150,7 @@ func (p *process) get(path string) string {
 	return string(body)
 }
 
-// shows says whether the process's own /metrics has a line that begins so.
+// shows reports whether the process's own /metrics has a line that begins so.
 func (p *process) shows(line string) bool { return strings.Contains("\n"+p.get("/metrics"), "\n"+line) }
 
 // metric is the value of a series in the process's own /metrics.
@@ -179,7 +181,7 @@ func (p *process) leases() []string {
 	return shards
 }
 
-// tells says whether the worker's log has the root call with this event id.
+// tells reports whether the worker's log has the root call with this event id.
 func (p *process) tells(t *testing.T, id string) bool {
 	t.Helper()
 	log, err := os.Open(p.log)
@@ -227,7 +229,8 @@ func tool(t *testing.T, name string) string {
 	return strings.TrimSpace(out)
 }
 
-// output runs a command and gives what it wrote to its standard output; an error has what it wrote besides.
+// output runs a command and gives what it wrote to its standard output; an error has what it wrote
+// besides.
 func output(name string, args ...string) (string, error) {
 	var stdout, stderr strings.Builder
 	cmd := exec.Command(name, args...)

@@ -111,7 +111,7 @@ func (p *prometheus) rule(t *testing.T, name string) string {
 	return ""
 }
 
-// evaluatedAfter says whether every rule was evaluated since then.
+// evaluatedAfter reports whether every rule was evaluated since then.
 func (p *prometheus) evaluatedAfter(t *testing.T, when time.Time) bool {
 	t.Helper()
 	groups := p.groups(t)

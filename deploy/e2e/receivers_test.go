@@ -26,8 +26,8 @@ type receivers struct {
 	odd []string // what came and could not be read
 }
 
-// notification is what one integration of a receiver was sent. A webhook's has the alerts, the others' have the text that
-// a person reads.
+// notification is what one integration of a receiver was sent. A webhook's has the alerts, the
+// others' have the text that a person reads.
 type notification struct {
 	at          time.Time
 	receiver    string
@@ -117,7 +117,8 @@ func readWebhook(receiver string, body []byte) (n notification, err error) {
 	return n, nil
 }
 
-// readPagerDuty takes an event as PagerDuty's Events API v2 does: with the key out of its file, and the fields that it asks for.
+// readPagerDuty takes an event as PagerDuty's Events API v2 does: with the key out of its file, and
+// the fields that it asks for.
 func readPagerDuty(_ string, body []byte) (n notification, err error) {
 	var in struct {
 		RoutingKey  string `json:"routing_key"`
@@ -158,7 +159,8 @@ func readSlack(_ string, body []byte) (n notification, err error) {
 	return n, nil
 }
 
-// key names an alert at a receiver: "pager RootCallUnexplained account_id=111122223333 severity=critical".
+// key names an alert at a receiver: "pager RootCallUnexplained account_id=111122223333
+// severity=critical".
 func key(receiver string, labels map[string]string) string {
 	words := []string{receiver, labels["alertname"]}
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
@@ -169,8 +171,8 @@ func key(receiver string, labels map[string]string) string {
 	return strings.Join(words, " ")
 }
 
-// told counts, for each alert, the notifications in which a receiver's webhook was told that it fires. The dead man's,
-// which come for ever, are left out.
+// told counts, for each alert, the notifications in which a receiver's webhook was told that it
+// fires. The dead man's, which come for ever, are left out.
 func (r *receivers) told() map[string]int { return r.withStatus("firing") }
 
 // resolved counts those in which it was told that the alert is over.
@@ -200,7 +202,8 @@ func (r *receivers) find(want string) (notification, alert, bool) {
 	return notification{}, alert{}, false
 }
 
-// read gives the notifications of a receiver that a person reads and whose title or text contains a word.
+// read gives the notifications of a receiver that a person reads and whose title or text contains a
+// word.
 func (r *receivers) read(receiver, word string) []notification {
 	var found []notification
 	for _, n := range r.sent() {
@@ -220,7 +223,8 @@ func (r *receivers) count(receiver string) (n int) {
 	return n
 }
 
-// sameByAll: whoever has a webhook beside another integration was sent as much by one as by the other, and all of it could be read.
+// sameByAll: whoever has a webhook beside another integration was sent as much by one as by the
+// other, and all of it could be read.
 func (r *receivers) sameByAll(t *testing.T) {
 	counts := make(map[string]map[string]int)
 	for _, n := range r.sent() {

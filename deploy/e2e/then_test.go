@@ -19,9 +19,10 @@ import (
 	"rootwatch/pipeline/cloudtrailtest"
 )
 
-// then runs a command while two workers read traffic of all kinds and have had faults of most kinds, so that there is something to
-// see in every metric: for what looks at a live Prometheus, such as deploy/grafana/check. Stream and Prometheus are new ones: nobody
-// wants to look at the dozen tasks and accounts that the scenarios went through within minutes.
+// then runs a command while two workers read traffic of all kinds and have had faults of most
+// kinds, so that there is something to see in every metric: for what looks at a live Prometheus,
+// such as deploy/grafana/check. Stream and Prometheus are new ones: nobody wants to look at the
+// dozen tasks and accounts that the scenarios went through within minutes.
 func (w *world) then(t *testing.T, command []string) {
 	for _, p := range w.scraped {
 		p.kill()

@@ -16,8 +16,9 @@ import (
 	"time"
 )
 
-// A call that was judged while the ledger is denied, the log is full, or both, pages within a minute, and is not counted. When
-// they are back it is told, written down and counted once, and nobody is told again: audit sees to that at the end.
+// A call that was judged while the ledger is denied, the log is full, or both, pages within a
+// minute, and is not counted. When they are back it is told, written down and counted once, and
+// nobody is told again: audit sees to that at the end.
 func unrecordedPages(t *testing.T, w *world) func(*testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -75,7 +76,8 @@ func unrecordedPages(t *testing.T, w *world) func(*testing.T) {
 	return nil
 }
 
-// countedSeries is the line of /metrics that counts an account's unexplained calls, up to its value.
+// countedSeries is the line of /metrics that counts an account's unexplained calls, up to its
+// value.
 func countedSeries(account string) string {
 	return fmt.Sprintf(`rootwatch_root_calls_by_account_total{account_id=%q,verdict="unexplained"} `, account)
 }

@@ -105,7 +105,8 @@ func (w *world) startAlertmanager(t *testing.T) *process {
 	return p
 }
 
-// startPrometheus starts a server with a storage of its name; it has the tasks that scrape gives it.
+// startPrometheus starts a server with a storage of its name; it has the tasks that scrape gives
+// it.
 func (w *world) startPrometheus(t *testing.T, name string) {
 	base := filepath.Join(w.folder, name)
 	w.targets = base + "-targets.json"
@@ -184,8 +185,8 @@ func (w *world) writeTargets(t *testing.T) {
 	}
 }
 
-// expect waits until a receiver was told of an alert, with exactly these labels besides its name; audit sees to it that it was
-// told once.
+// expect waits until a receiver was told of an alert, with exactly these labels besides its name;
+// audit sees to it that it was told once.
 func (w *world) expect(t *testing.T, within time.Duration, receiver, alertname string, labels map[string]string) (notification, alert) {
 	t.Helper()
 	all := maps.Clone(labels)
@@ -215,14 +216,16 @@ func (w *world) await(account string) {
 // soon is how long a page may take: a read, a scrape, an evaluation, and a slow machine.
 func soon() time.Duration { return 15*time.Second + 3**interval }
 
-// settle waits until what was counted by now would have been told: some evaluations, and the slowest group's wait.
+// settle waits until what was counted by now would have been told: some evaluations, and the
+// slowest group's wait.
 func (w *world) settle(t *testing.T) {
 	t.Helper()
 	enough := time.Now().Add(3**interval + time.Minute/faster + 2*time.Second)
 	eventually(t, time.Minute+5**interval, "all rules are evaluated some times more", func() bool { return w.prometheus.evaluatedAfter(t, enough) })
 }
 
-// tellsNobody fails if anybody was told anything new, of the severities that are given, from before do until it would be known.
+// tellsNobody fails if anybody was told anything new, of the severities that are given, from before
+// do until it would be known.
 func (w *world) tellsNobody(t *testing.T, severities []string, do func()) {
 	t.Helper()
 	before := w.receivers.told()

@@ -25,8 +25,9 @@ const (
 	maxTags = 20
 )
 
-// Parse reads a file of accounts, YAML or JSON: a list of accounts with id, name, owner and tags, below the key accounts or
-// by itself; or what `aws organizations list-accounts` answers. The error is a [yamlfile.Problems].
+// Parse reads a file of accounts, YAML or JSON: a list of accounts with id, name, owner and tags,
+// below the key accounts or by itself; or what `aws organizations list-accounts` answers. The error
+// is a [yamlfile.Problems].
 func Parse(data []byte) (Names, error) {
 	root, err := yamlfile.Parse(data)
 	if err != nil {

@@ -5,8 +5,9 @@ import (
 	"io"
 )
 
-// ahead reads on a goroutine of its own. Above a decoder it lets one large file be expanded on one core and cut on
-// the other; above standard input it lets a reader be interrupted that waits for a terminal or a pipe.
+// ahead reads on a goroutine of its own. Above a decoder it lets one large file be expanded on one
+// core and cut on the other; above standard input it lets a reader be interrupted that waits for a
+// terminal or a pipe.
 type ahead struct {
 	ctx    context.Context
 	stop   context.CancelFunc
@@ -51,8 +52,8 @@ func (a *ahead) run(r io.Reader) {
 	}
 }
 
-// fill reads until p is full or the reader ends. Unlike io.ReadFull it hands on the reader's own error: a cut gzip
-// stream must not pass for the end of the text.
+// fill reads until p is full or the reader ends. Unlike io.ReadFull it hands on the reader's own
+// error: a cut gzip stream must not pass for the end of the text.
 func fill(r io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var m int

@@ -21,7 +21,8 @@ type Config struct {
 	Stdin io.Reader
 	// Selection rules out folders of a trail's layout. The zero value reads everything.
 	Selection Selection
-	// Seek is a text that is looked for, to tell of an event that is not a root call whether it is there at all. "" for none.
+	// Seek is a text that is looked for, to tell of an event that is not a root call whether it is
+	// there at all. "" for none.
 	Seek string
 	// Readers is how many files are read at once. Default GOMAXPROCS.
 	Readers int
@@ -58,15 +59,16 @@ func New(cfg Config) (*Source, error) {
 	return &Source{cfg: cfg}, nil
 }
 
-// Progress is how many files are finished and how many of their bytes, as stored, are read. It may be called while
-// Run goes on.
+// Progress is how many files are finished and how many of their bytes, as stored, are read. It may
+// be called while Run goes on.
 func (s *Source) Progress() (files int, bytes int64) {
 	return int(s.files.Load()), s.bytes.Load()
 }
 
-// Run implements [pipeline.Source]. Files are read several at a time, and their batches are submitted as if it had been
-// one after another: what comes out does not depend on who was faster. What is wrong with a file is no error of
-// Run's, and ends the reading of that file alone; see [Source.Summary].
+// Run implements [pipeline.Source]. Files are read several at a time, and their batches are
+// submitted as if it had been one after another: what comes out does not depend on who was faster.
+// What is wrong with a file is no error of Run's, and ends the reading of that file alone; see
+// [Source.Summary].
 func (s *Source) Run(ctx context.Context, submit func(context.Context, *pipeline.Batch) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	toRead, inOrder := make(chan *file), make(chan *file, 2*s.cfg.Readers)

@@ -207,7 +207,8 @@ func TestEveryFormIsReadInEveryCompression(t *testing.T) {
 	}
 }
 
-// A root call that lacks another member must not vanish: in a log file an identity is enough, as it is in an envelope.
+// A root call that lacks another member must not vanish: in a log file an identity is enough, as it
+// is in an envelope.
 func TestAnIdentityAloneIsAnEventInALogFile(t *testing.T) {
 	const call = `{"eventID":"root-1","userIdentity":{"type":"Root","accountId":"111122223333"}}`
 	for form, text := range map[string]string{
@@ -287,7 +288,8 @@ func TestFormsThatHoldNoEvent(t *testing.T) {
 	}
 }
 
-// A trail that aggregates data events writes them where its log files are: no call is missing there, and no file is damaged.
+// A trail that aggregates data events writes them where its log files are: no call is missing
+// there, and no file is damaged.
 func TestAggregatedEventsAreToldOnceAFile(t *testing.T) {
 	const summary = `{"eventVersion":"1.0","accountId":"111122223333","eventId":"1","eventCategory":"Aggregated","eventType":"AwsAggregatedEvent","eventSource":"s3.amazonaws.com","summary":{}}`
 	const notification = `{"eventSource":"aws:s3","eventName":"ObjectCreated:Put"}`
@@ -327,7 +329,8 @@ func TestCopiesInSeveralFilesAreOneCallWhoeverIsFaster(t *testing.T) {
 	folder := t.TempDir()
 	var want []string
 	for i := range 30 {
-		// Every file repeats the call of the file before it. The first ones are long, so that the others overtake them.
+		// Every file repeats the call of the file before it. The first ones are long, so that the
+		// others overtake them.
 		text := strings.Repeat(event("IAMUser", "u")+"\n", 1000/(i+1))
 		if i > 0 {
 			text += event("Root", fmt.Sprintf("root-%d", i-1)) + "\n"
@@ -379,8 +382,9 @@ func TestConfigurationIsChecked(t *testing.T) {
 	}
 }
 
-// TestCorpusGivesTheSameVerdictsInEveryForm reads public records, which are not part of this module: ROOTWATCH_CORPUS is their
-// folder, with files of lines {"verdict":…,"reason":…,"record":…}.
+// TestCorpusGivesTheSameVerdictsInEveryForm reads public records, which are not part of this
+// module: ROOTWATCH_CORPUS is their folder, with files of lines
+// {"verdict":…,"reason":…,"record":…}.
 func TestCorpusGivesTheSameVerdictsInEveryForm(t *testing.T) {
 	corpus := os.Getenv("ROOTWATCH_CORPUS")
 	if corpus == "" {
@@ -425,7 +429,8 @@ func total(counts map[string]int) (n int) {
 	return n
 }
 
-// readCorpus gives bare records, each with an id of its own and on one line, and how often each verdict is due.
+// readCorpus gives bare records, each with an id of its own and on one line, and how often each
+// verdict is due.
 func readCorpus(t *testing.T, folder string) (records []string, verdicts map[string]int) {
 	verdicts = make(map[string]int)
 	for _, name := range []string{"root.jsonl", "other.jsonl", "eventbridge.jsonl"} {

@@ -9,19 +9,21 @@ import (
 	"rootwatch/pipeline/scan"
 )
 
-// cutter cuts a text into the values that may be events. It knows of the forms only what it takes to find these:
+// cutter cuts a text into the values that may be events. It knows of the forms only what it takes
+// to find these:
 //
 //	a JSON value           as it is
 //	a JSON array           its elements, each like a text of its own
 //	{"Records":[…]}        the elements; {"Events":[…]} of LookupEvents and of FilterLogEvents likewise
 //	time JSON value        the value: a line of an export by CloudWatch Logs
 //
-// Any number of them may stand one behind the other, with or without white space: JSON lines, and what Firehose writes.
-// Every other document is one value; if it does not fit into the buffer it is gone through member by member,
-// and the elements of its lists are the values.
+// Any number of them may stand one behind the other, with or without white space: JSON lines, and
+// what Firehose writes. Every other document is one value; if it does not fit into the buffer it is
+// gone through member by member, and the elements of its lists are the values.
 //
-// Where the text breaks, the broken piece is handed over like any other (the decoder judges what stands before the
-// break, and says what is wrong), and the cutter goes on behind it, where the next value begins.
+// Where the text breaks, the broken piece is handed over like any other (the decoder judges what
+// stands before the break, and says what is wrong), and the cutter goes on behind it, where the
+// next value begins.
 type cutter struct {
 	in         io.Reader
 	out        pieces
@@ -38,7 +40,8 @@ type cutter struct {
 type pieces interface {
 	// notRoot takes note of an event that root surely did not make.
 	notRoot()
-	// piece takes a value, or a broken one, for the decoder, and where it begins. The bytes are the cutter's.
+	// piece takes a value, or a broken one, for the decoder, and where it begins. The bytes are the
+	// cutter's.
 	piece(data []byte, at spot)
 	// broken takes note of a break between values.
 	broken(err error)
@@ -60,8 +63,9 @@ func (c *cutter) count(i int) {
 const (
 	// minBuffer is what is read at once at least.
 	minBuffer = 256 << 10
-	// maxBuffer bounds the memory for one file. Values of half of it are sure to fit; CloudTrail's events have 256 KB
-	// at most, EventBridge's entries 1 MB, and an answer of LookupEvents has 50 events.
+	// maxBuffer bounds the memory for one file. Values of half of it are sure to fit; CloudTrail's
+	// events have 256 KB at most, EventBridge's entries 1 MB, and an answer of LookupEvents has 50
+	// events.
 	maxBuffer = 32 << 20
 	// maxDepth is how deep arrays are looked into.
 	maxDepth = 8
@@ -83,8 +87,9 @@ func (c *cutter) reset(in io.Reader, out pieces) {
 	}
 }
 
-// more reads on behind what is left. It doubles a buffer of which more than half is taken, so that there is twice
-// as much to scan as there was (see [scan.Next]); false means that the text has ended or that the limit is reached.
+// more reads on behind what is left. It doubles a buffer of which more than half is taken, so that
+// there is twice as much to scan as there was (see [scan.Next]); false means that the text has
+// ended or that the limit is reached.
 func (c *cutter) more() bool {
 	if c.err != nil {
 		return false
@@ -192,8 +197,8 @@ func (c *cutter) value() ([]byte, scan.Verdict) {
 	}
 }
 
-// ended hands over what value has found. inList says that a comma or a bracket must follow a broken value, wrap makes of a
-// value what the decoder understands.
+// ended hands over what value has found. inList says that a comma or a bracket must follow a broken
+// value, wrap makes of a value what the decoder understands.
 func (c *cutter) ended(data []byte, v scan.Verdict, inList bool, wrap func([]byte) []byte) error {
 	switch v {
 	case scan.NotRoot:
@@ -217,8 +222,9 @@ func (c *cutter) ended(data []byte, v scan.Verdict, inList bool, wrap func([]byt
 	return c.invalid(inList)
 }
 
-// invalid hands over a broken value. Where it ends is a guess: at the bracket that closes it, if what follows goes
-// well with that, but in any case before the next line that begins as a value does.
+// invalid hands over a broken value. Where it ends is a guess: at the bracket that closes it, if
+// what follows goes well with that, but in any case before the next line that begins as a value
+// does.
 func (c *cutter) invalid(inList bool) error {
 	for {
 		rest := c.buf[c.start:c.end]
@@ -267,7 +273,8 @@ func (c *cutter) nextLine() bool {
 	}
 }
 
-// beginning is where the first line but the one that data is in begins as a value does, -1 if none does.
+// beginning is where the first line but the one that data is in begins as a value does, -1 if none
+// does.
 func beginning(data []byte) int {
 	for i := 0; ; {
 		n := bytes.IndexByte(data[i:], '\n')
@@ -312,7 +319,8 @@ func (c *cutter) array(element func() error) error {
 	}
 }
 
-// cutOff is what is wrong when the text ends too early. If the file could not be read further, that is reported already.
+// cutOff is what is wrong when the text ends too early. If the file could not be read further, that
+// is reported already.
 func (c *cutter) cutOff() error {
 	if c.err == io.EOF {
 		return errCutOff

@@ -11,8 +11,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxNested is how often a text may be compressed: a delivery by Firehose is gzip in gzip, and somebody may have packed
-// it once more. More is a bomb or a mistake.
+// maxNested is how often a text may be compressed: a delivery by Firehose is gzip in gzip, and
+// somebody may have packed it once more. More is a bomb or a mistake.
 const maxNested = 4
 
 // maxWindow bounds a zstd decoder's memory: what `zstd --long` makes at its default.
@@ -20,7 +20,8 @@ const maxWindow = 128 << 20
 
 var errNested = errors.New("compressed more than four times")
 
-// expander gives the text of compressed files, one after another: its decoders are kept for the next file.
+// expander gives the text of compressed files, one after another: its decoders are kept for the
+// next file.
 type expander struct {
 	in    *bufio.Reader
 	gzips [maxNested]*gzip.Reader
@@ -91,14 +92,15 @@ func (x *expander) close() {
 	}
 }
 
-// gzipMembers reads what gzip(1) reads: any number of members, and zero bytes behind the last one, with which tapes and
-// block devices fill up.
+// gzipMembers reads what gzip(1) reads: any number of members, and zero bytes behind the last one,
+// with which tapes and block devices fill up.
 type gzipMembers struct {
 	in *bufio.Reader
 	*gzip.Reader
 }
 
-// begin begins a member. The decoder would begin the next one by itself, and would take whatever stands there for a broken one.
+// begin begins a member. The decoder would begin the next one by itself, and would take whatever
+// stands there for a broken one.
 func (m *gzipMembers) begin() error {
 	if err := m.Reset(m.in); err != nil {
 		return err

@@ -33,9 +33,10 @@ func among(value string, asked []string) bool {
 	return len(asked) == 0 || slices.Contains(asked, value)
 }
 
-// margin is how far the times of a file's events may be from the day of its folder. The folder is that of the delivery,
-// minutes after the event as a rule. CloudTrail delivers again what an outage held back (addendum DELIVERY_DELAY,
-// SERVICE_OUTAGE), and that may take longer than a day: such a call is found without a time, or with a later --until.
+// margin is how far the times of a file's events may be from the day of its folder. The folder is
+// that of the delivery, minutes after the event as a rule. CloudTrail delivers again what an outage
+// held back (addendum DELIVERY_DELAY, SERVICE_OUTAGE), and that may take longer than a day: such a
+// call is found without a time, or with a later --until.
 const margin = 24 * time.Hour
 
 // skips reports whether nothing below a folder can be asked for.
@@ -49,12 +50,13 @@ func (s *Selection) skips(p trailFolder) bool {
 	return !s.Since.IsZero() && !p.to.Add(margin).After(s.Since) || !s.Until.IsZero() && p.from.Add(-margin).After(s.Until)
 }
 
-// trailFolder is what a folder's name says of the files below it, by the layout in which a trail delivers:
+// trailFolder is what a folder's name says of the files below it, by the layout in which a trail
+// delivers:
 //
 //	AWSLogs/[o-organisation/]account/CloudTrail/region/yyyy/mm/dd
 //
-// (AWS CloudTrail User Guide, "Finding your CloudTrail log files"), for CloudTrail-Insight and the like too. What it
-// does not say is zero.
+// (AWS CloudTrail User Guide, "Finding your CloudTrail log files"), for CloudTrail-Insight and the
+// like too. What it does not say is zero.
 type trailFolder struct {
 	account  string
 	region   string
@@ -62,8 +64,8 @@ type trailFolder struct {
 	digest   bool
 }
 
-// trailFolderOf reads a path with "/" between its parts. The parts above CloudTrail may be missing, for a copy of a
-// trail does not always begin at AWSLogs.
+// trailFolderOf reads a path with "/" between its parts. The parts above CloudTrail may be missing,
+// for a copy of a trail does not always begin at AWSLogs.
 func trailFolderOf(path string) trailFolder {
 	parts := strings.Split(path, "/")
 	for i := len(parts) - 1; i >= 0; i-- {
@@ -128,8 +130,9 @@ func number(parts []string, i, digits, least, most int) (int, bool) {
 	return n, err == nil && n >= least && n <= most
 }
 
-// logFileDue reports whether a file in a folder of that place should be one of CloudTrail's log files, by the layout and by
-// the name that CloudTrail gives them: whatever else it holds, it was one. Files beside them (.DS_Store) have other names.
+// logFileDue reports whether a file in a folder of that place should be one of CloudTrail's log
+// files, by the layout and by the name that CloudTrail gives them: whatever else it holds, it was
+// one. Files beside them (.DS_Store) have other names.
 func logFileDue(in trailFolder, name string) bool {
 	if in.digest || strings.Contains(name, "_CloudTrail-Digest_") {
 		return false

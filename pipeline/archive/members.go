@@ -12,8 +12,8 @@ import (
 // maxOpening is how many bytes are looked at for the beginning of a list.
 const maxOpening = 128
 
-// opensList reports whether a document begins with its list of events: {"Records":[ or {"Events":[ , which is "events" in an
-// answer of CloudWatch Logs' FilterLogEvents.
+// opensList reports whether a document begins with its list of events: {"Records":[ or {"Events":[
+// , which is "events" in an answer of CloudWatch Logs' FilterLogEvents.
 func opensList(data []byte) bool {
 	rest := bytes.TrimLeft(data[1:], " \t\r\n")
 	for _, name := range []string{`"Records"`, `"Events"`, `"events"`} {
@@ -131,8 +131,8 @@ func (p *payload) note(name string, value []byte) {
 	}
 }
 
-// list reports whether a member of that name is a list of events, and how its elements are handed over. Names are
-// compared as encoding/json compares them.
+// list reports whether a member of that name is a list of events, and how its elements are handed
+// over. Names are compared as encoding/json compares them.
 func (p *payload) list(name string) (wrap func([]byte) []byte, ok bool) {
 	switch {
 	case strings.EqualFold(name, "Records"), strings.EqualFold(name, "Events"):
@@ -161,8 +161,8 @@ func quotedEvent(value []byte) []byte {
 	return messageEvent(value)
 }
 
-// messageEvent makes a payload of a line of a log group, as FilterLogEvents and GetLogEvents answer with: {"timestamp":…,
-// "message":"event"}. Those of other programs stay what they are.
+// messageEvent makes a payload of a line of a log group, as FilterLogEvents and GetLogEvents answer
+// with: {"timestamp":…, "message":"event"}. Those of other programs stay what they are.
 func messageEvent(value []byte) []byte {
 	if !holdsMessages(value) {
 		return value
@@ -177,7 +177,8 @@ func messageEvent(value []byte) []byte {
 	return fmt.Appendf(nil, `{"messageType":"DATA_MESSAGE","logEvents":[%s]}`, value)
 }
 
-// answersWithMessages reports whether a document is a whole answer with such lines, and begins with something else.
+// answersWithMessages reports whether a document is a whole answer with such lines, and begins with
+// something else.
 func answersWithMessages(value []byte) bool {
 	if !holdsMessages(value) || !bytes.Contains(value, []byte(`"events"`)) {
 		return false

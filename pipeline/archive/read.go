@@ -26,7 +26,8 @@ func newReader(s *Source) *reader { return &reader{source: s, expander: newExpan
 
 func (r *reader) close() { r.expander.close() }
 
-// read reads a file and closes its batches. It fails only when ctx ends: any other error is recorded with the file.
+// read reads a file and closes its batches. It fails only when ctx ends: any other error is
+// recorded with the file.
 func (r *reader) read(ctx context.Context, f *file) error {
 	defer close(f.batches)
 	defer r.source.files.Add(1)
@@ -143,8 +144,9 @@ func (r *reader) text(f *file) error {
 
 var errUTF16 = errors.New("the text is UTF-16, as PowerShell writes it; convert it to UTF-8")
 
-// alien says why a text is surely no log of CloudTrail's, "" if it may be one. A file that begins as a document or an
-// exported line does is read in any case, so that a broken one is noticed; another only if it speaks of events further on.
+// alien says why a text is surely no log of CloudTrail's, "" if it may be one. A file that begins
+// as a document or an exported line does is read in any case, so that a broken one is noticed;
+// another only if it speaks of events further on.
 func (c *cutter) alien() string {
 	if _, ok := c.peek(); !ok {
 		return alienEmpty

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// speaksOfEvents reports whether a text that begins as something else holds events, as they are or in strings: what a command
-// said on standard error may stand before its answer.
+// speaksOfEvents reports whether a text that begins as something else holds events, as they are or
+// in strings: what a command said on standard error may stand before its answer.
 func speaksOfEvents(text []byte) bool {
 	for _, sign := range []string{`"eventSource"`, `eventSource\"`, `"eventVersion"`, `eventVersion\"`, `"CloudTrailEvent"`} {
 		if bytes.Contains(text, []byte(sign)) {
@@ -16,7 +16,8 @@ func speaksOfEvents(text []byte) bool {
 	return false
 }
 
-// documentBegins reports whether a text begins with an object, or with a list of values that may be events.
+// documentBegins reports whether a text begins with an object, or with a list of values that may be
+// events.
 func documentBegins(text []byte) bool {
 	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
 		return false
@@ -31,8 +32,8 @@ func documentBegins(text []byte) bool {
 	return bytes.IndexByte([]byte(`{["]`), inside[0]) >= 0
 }
 
-// isDigest reports whether a piece is a digest file of CloudTrail's: it lists log files, and holds no event (AWS CloudTrail
-// User Guide, "CloudTrail digest file structure").
+// isDigest reports whether a piece is a digest file of CloudTrail's: it lists log files, and holds
+// no event (AWS CloudTrail User Guide, "CloudTrail digest file structure").
 func isDigest(data []byte) bool {
 	if !bytes.Contains(data, []byte(`"digestS3Bucket"`)) {
 		return false

@@ -1,7 +1,7 @@
 package archive
 
-// skimmer finds the end of a value by its brackets and quotes, in as many pieces as it comes. It does not validate: it
-// is for values that are too long for the buffer, or broken.
+// skimmer finds the end of a value by its brackets and quotes, in as many pieces as it comes. It
+// does not validate: it is for values that are too long for the buffer, or broken.
 type skimmer struct {
 	depth    int
 	inString bool
@@ -9,9 +9,9 @@ type skimmer struct {
 	begun    bool
 }
 
-// feed takes the next piece. It returns how many of its bytes belong to the value, and whether the value ends there. A
-// line that ends inside a string ends nothing: no JSON string goes over a line's end, so the brackets behind it
-// mean something else.
+// feed takes the next piece. It returns how many of its bytes belong to the value, and whether the
+// value ends there. A line that ends inside a string ends nothing: no JSON string goes over a
+// line's end, so the brackets behind it mean something else.
 func (s *skimmer) feed(data []byte) (n int, ended bool) {
 	for i, b := range data {
 		switch {

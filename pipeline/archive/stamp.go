@@ -3,12 +3,13 @@ package archive
 // maxStamp is how many bytes of a line are looked at for a timestamp.
 const maxStamp = 64
 
-// stamp is how many bytes the timestamp takes, with the white space behind it, that an exported line begins with: what
-// CloudWatch Logs' export tasks write is
+// stamp is how many bytes the timestamp takes, with the white space behind it, that an exported
+// line begins with: what CloudWatch Logs' export tasks write is
 //
 //	2026-11-02T08:00:00.000Z {"eventVersion":…}
 //
-// (Amazon CloudWatch Logs User Guide, "Exporting log data to Amazon S3"). It is 0 if none stands there.
+// (Amazon CloudWatch Logs User Guide, "Exporting log data to Amazon S3"). It is 0 if none stands
+// there.
 func stamp(line []byte) int {
 	const pattern = "0000-00-00T00:00:00"
 	if len(line) < len(pattern) {

@@ -7,9 +7,10 @@ import (
 	"path/filepath"
 )
 
-// tree goes through what is below one folder, in the order of the names. Links to folders are followed when all else is
-// read: a folder that is reached both ways is shown under its own name, and by the layout that it really stands in.
-// No folder is read twice, so that links which lead round in a circle end.
+// tree goes through what is below one folder, in the order of the names. Links to folders are
+// followed when all else is read: a folder that is reached both ways is shown under its own name,
+// and by the layout that it really stands in. No folder is read twice, so that links which lead
+// round in a circle end.
 type tree struct {
 	ctx       context.Context
 	selection *Selection
@@ -26,7 +27,8 @@ type tree struct {
 // step is a folder to be gone through: as it is shown, and where it really stands.
 type step struct{ shown, real string }
 
-// stamped distinguishes folders before [os.SameFile] is asked: a trail has a hundred thousand of them.
+// stamped distinguishes folders before [os.SameFile] is asked: a trail has a hundred thousand of
+// them.
 type stamped struct{ modified, size int64 }
 
 func (t *tree) walk(root string) error {
@@ -46,7 +48,8 @@ func (t *tree) walk(root string) error {
 	return nil
 }
 
-// located is where a folder stands that may be a link: what it leads to, if that is part of a trail's layout.
+// located is where a folder stands that may be a link: what it leads to, if that is part of a
+// trail's layout.
 func located(shown, otherwise string) string {
 	real, err := filepath.EvalSymlinks(shown)
 	if err == nil {

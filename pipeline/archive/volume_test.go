@@ -159,9 +159,10 @@ func cpu(t testing.TB, f func()) time.Duration {
 	return used() - before
 }
 
-// TestAnswerIsExactOverAVolume finds every root call of a generated trail, gzipped and plain, and compares the processor time
-// with that of encoding/json over the same bytes. ROOTWATCH_VOLUME sets the bytes of JSON, 2 MiB if it is not set; the
-// bound on the time holds from 256 MiB on, where start-up and noise no longer count.
+// TestAnswerIsExactOverAVolume finds every root call of a generated trail, gzipped and plain, and
+// compares the processor time with that of encoding/json over the same bytes. ROOTWATCH_VOLUME sets
+// the bytes of JSON, 2 MiB if it is not set; the bound on the time holds from 256 MiB on, where
+// start-up and noise no longer count.
 func TestAnswerIsExactOverAVolume(t *testing.T) {
 	size := int64(2 << 20)
 	if s := os.Getenv("ROOTWATCH_VOLUME"); s != "" {
@@ -203,7 +204,8 @@ func (v *volume) check(t *testing.T, name, folder string) {
 	}
 }
 
-// decode reads the plain files as encoding/json does it best: one file after another into structs with the same members.
+// decode reads the plain files as encoding/json does it best: one file after another into structs
+// with the same members.
 func (v *volume) decode(t *testing.T) {
 	roots := 0
 	err := filepath.WalkDir(v.plain, func(path string, d os.DirEntry, err error) error {
@@ -230,7 +232,8 @@ func (v *volume) decode(t *testing.T) {
 	}
 }
 
-// plainEvent is what a program without another decoder would read: the members of [classify.Event] with their plain types.
+// plainEvent is what a program without another decoder would read: the members of [classify.Event]
+// with their plain types.
 type plainEvent struct {
 	EventVersion, EventTime, EventSource, EventName, AWSRegion, SourceIPAddress, UserAgent, ErrorCode, ErrorMessage string
 	ReadOnly                                                                                                        bool

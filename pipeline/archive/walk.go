@@ -7,8 +7,8 @@ import (
 	"rootwatch/pipeline/coverage"
 )
 
-// walk gives the files in the order of the paths, and below a folder in the order of [tree]. What cannot be listed is a
-// problem of the summary's; walk fails only with what visit returns.
+// walk gives the files in the order of the paths, and below a folder in the order of [tree]. What
+// cannot be listed is a problem of the summary's; walk fails only with what visit returns.
 func (s *Source) walk(ctx context.Context, visit func(*file) error) error {
 	position := 0
 	next := func(path string, named, trail bool) error {

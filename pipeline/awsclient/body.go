@@ -11,9 +11,9 @@ import (
 
 // wholeBodies sends requests whose bodies net/http may read to their end. Of a body whose kind it
 // does not know net/http sends the head first. An endpoint that is fast answers to that alone; then
-// smithy-go closes the body, and net/http, which finds it too short, closes the connection under the
-// answer that is being read ("use of closed network connection"). The body that is given here is one
-// that net/http sends together with the head, and that nobody closes.
+// smithy-go closes the body, and net/http, which finds it too short, closes the connection under
+// the answer that is being read ("use of closed network connection"). The body that is given here
+// is one that net/http sends together with the head, and that nobody closes.
 type wholeBodies struct {
 	next interface {
 		Do(*http.Request) (*http.Response, error)

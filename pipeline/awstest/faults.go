@@ -61,8 +61,8 @@ const (
 	// Backwards answers GetRecords with the newest record first.
 	Backwards Effect = "backwards"
 	// Repeat answers GetRecords with the answer of the call before, byte for byte: the one that
-	// gave the caller the iterator it now uses. An answer is remembered while the fault is in force;
-	// a call with an iterator from elsewhere is answered as usual.
+	// gave the caller the iterator it now uses. An answer is remembered while the fault is in
+	// force; a call with an iterator from elsewhere is answered as usual.
 	Repeat Effect = "repeat"
 	// ConditionFails answers a write that has a condition with ConditionalCheckFailedException
 	// although the condition may hold, and with the item if the caller asked for it. Nothing has

@@ -62,7 +62,8 @@ func NewServer(opts Options) *Server {
 		}
 	}}
 	s.serving.Go(func() {
-		// Serve ends with ErrServerClosed when Close is called, and with no other error that matters.
+		// Serve ends with ErrServerClosed when Close is called, and with no other error that
+		// matters.
 		_ = s.http.Serve(l)
 	})
 	return s

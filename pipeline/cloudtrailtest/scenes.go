@@ -23,8 +23,8 @@ var agents = []string{
 	"aws-cli/2.32.4 md/awscrt#0.29.1 ua/2.1 os/macos#25.1.0 md/arch#arm64 lang/python#3.13.9 md/prompt#off md/command#ec2.describe-instances",
 }
 
-// ordinary is a call by anybody but root, with parameters of all sizes: most are small, a few are long lists. Some hold the
-// word Root where it means nothing.
+// ordinary is a call by anybody but root, with parameters of all sizes: most are small, a few are
+// long lists. Some hold the word Root where it means nothing.
 func ordinary(t *Traffic) []Record {
 	account, call := t.account(), pick(t, apiCalls...)
 	name := pick(t, "deploy", "ci", "reader", "platform-admin", "app", "Root", "grafana")
@@ -59,7 +59,8 @@ func (t *Traffic) items(n int) []object {
 	return list
 }
 
-// byItself is a call that a service made as root on its own: the service's name in all three places, and no credential.
+// byItself is a call that a service made as root on its own: the service's name in all three
+// places, and no credential.
 func (t *Traffic) byItself(service, target, name string, reason classify.Reason) []Record {
 	account, dns := t.account(), service+".amazonaws.com"
 	e := t.event(account, target, name, dns, dns, root(account, object{"invokedBy": dns}))
@@ -92,7 +93,8 @@ func rootKey(t *Traffic) []Record {
 	return records
 }
 
-// consoleSession is somebody at the console as root: a sign-in, then calls with the session, some through services.
+// consoleSession is somebody at the console as root: a sign-in, then calls with the session, some
+// through services.
 func consoleSession(t *Traffic) []Record {
 	account, address := t.account(), t.address()
 	session := t.session("true")
@@ -150,7 +152,8 @@ func internal(t *Traffic) []Record {
 	return []Record{t.call("AWS Internal", e, classify.Unexplained, classify.AWSInternal)}
 }
 
-// forged is a root call that did not come from CloudTrail: PutEvents takes any detail-type, but no source of AWS's.
+// forged is a root call that did not come from CloudTrail: PutEvents takes any detail-type, but no
+// source of AWS's.
 func forged(t *Traffic) []Record {
 	account := t.account()
 	e := t.event(account, "iam", "CreateAccessKey", t.address(), agents[0], root(account, object{"accessKeyId": t.key("AKIA")}))

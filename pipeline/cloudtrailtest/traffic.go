@@ -1,6 +1,7 @@
-// Package cloudtrailtest makes believable CloudTrail traffic as EventBridge delivers it, and says of each record what it must
-// count as: for the demo, for tests and for benchmarks. The traffic is that of a few accounts in which people and roles
-// work, services call as root by themselves now and then, and root is used as nobody should.
+// Package cloudtrailtest makes believable CloudTrail traffic as EventBridge delivers it, and says
+// of each record what it must count as: for the demo, for tests and for benchmarks. The traffic is
+// that of a few accounts in which people and roles work, services call as root by themselves now
+// and then, and root is used as nobody should.
 //
 // Accounts, addresses and keys are those that AWS and the IETF keep for documentation.
 package cloudtrailtest
@@ -27,7 +28,8 @@ type Record struct {
 	Reason  classify.Reason
 }
 
-// Traffic is a source of records; the same seed gives the same records, but for the times in them. It is for one goroutine.
+// Traffic is a source of records; the same seed gives the same records, but for the times in them.
+// It is for one goroutine.
 type Traffic struct {
 	random *rand.Rand
 	now    func() time.Time
@@ -47,11 +49,13 @@ var notable = []scene{
 	cliSession, delayedCopy, autoScaling, assumedRoot, internal, signIn, loadBalancer, otherBusTraffic, heartbeat,
 }
 
-// opening is how many ordinary records stand before each notable one while all of these are shown once.
+// opening is how many ordinary records stand before each notable one while all of these are shown
+// once.
 const opening = 10
 
-// New returns traffic. now is the clock of the events; share is how many scenes in ten thousand are notable: root calls, or
-// what else is worth looking at. Traffic opens with one of each, so that a short run shows all.
+// New returns traffic. now is the clock of the events; share is how many scenes in ten thousand are
+// notable: root calls, or what else is worth looking at. Traffic opens with one of each, so that a
+// short run shows all.
 func New(seed uint64, share int, now func() time.Time) *Traffic {
 	return &Traffic{random: rand.New(rand.NewPCG(seed, 0x726f6f74)), now: now, share: share}
 }

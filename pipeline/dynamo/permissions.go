@@ -24,9 +24,10 @@ const (
 // probeKey is the key that Try's writes are for. Nothing is ever written under it.
 const probeKey = "rootwatch/permission"
 
-// Try makes sure that the role may do some actions on a table with the hash key key (a string), and changes nothing: its
-// writes have a condition that cannot hold. IAM is asked before a condition is looked at, so that a failed condition shows
-// the permission. The error of a missing one is a DeniedError.
+// Try makes sure that the role may do some actions on a table with the hash key key (a string), and
+// changes nothing: its writes have a condition that cannot hold. IAM is asked before a condition is
+// looked at, so that a failed condition shows the permission. The error of a missing one is a
+// DeniedError.
 //
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html
 func Try(ctx context.Context, svc *dynamodb.Client, table, key string, actions ...Action) error {

@@ -99,8 +99,8 @@ func (w *walker) value() ([]byte, error) {
 }
 
 // member steps to the value of an object's next member and gives its name, which is valid until the
-// next call; more is false behind the last one. started reports whether it was called for this object before: the first call steps into
-// it.
+// next call; more is false behind the last one. started reports whether it was called for this
+// object before: the first call steps into it.
 func (w *walker) member(started bool) (name []byte, more bool, err error) {
 	if more, err = w.next(started, '{', '}'); err != nil || !more {
 		return nil, false, err
@@ -183,8 +183,8 @@ func appendText(buf, value []byte) (_ []byte, ok bool) {
 // simpleEscapes are the bytes that two-letter escapes stand for.
 var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// codeUnits reads four hexadecimal digits, and a second escape if the two are a surrogate pair. Half
-// a pair stands for U+FFFD, and what follows it for itself.
+// codeUnits reads four hexadecimal digits, and a second escape if the two are a surrogate pair.
+// Half a pair stands for U+FFFD, and what follows it for itself.
 func codeUnits(digits []byte) (r rune, rest []byte) {
 	r, rest = hexadecimal(digits), digits[4:]
 	if !utf16.IsSurrogate(r) {

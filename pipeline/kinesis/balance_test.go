@@ -10,7 +10,7 @@ import (
 	"rootwatch/pipeline/kinesis/metrics"
 )
 
-// even says whether the readers hold all of n shards, each as many as the others but for one.
+// even reports whether the readers hold all of n shards, each as many as the others but for one.
 func even(n int, readers ...*reader) bool {
 	sum, least, most := 0, n, 0
 	for _, r := range readers {

@@ -10,8 +10,8 @@ import (
 	"rootwatch/pipeline/kinesis/streamtest"
 )
 
-// What the worker needs on its lease table in all its life is tried before it reads anything: a shard that is gone, for one,
-// comes days later.
+// What the worker needs on its lease table in all its life is tried before it reads anything: a
+// shard that is gone, for one, comes days later.
 func TestAMissingPermissionOnTheLeaseTableEndsTheStart(t *testing.T) {
 	for _, action := range []string{"DescribeTable", "CreateTable", "UpdateItem", "Scan", "DeleteItem"} {
 		t.Run(action, func(t *testing.T) {

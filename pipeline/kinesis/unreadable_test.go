@@ -67,7 +67,8 @@ func TestAWorkerThatCannotReadRecordsLeavesItsShardsToOthers(t *testing.T) {
 	}
 }
 
-// It keeps its leases for a while, since others may be no better off; that it reads nothing it tells at once.
+// It keeps its leases for a while, since others may be no better off; that it reads nothing it
+// tells at once.
 func TestAWorkerThatCannotReadIsNotReadyWithin15Seconds(t *testing.T) {
 	for _, effect := range []awstest.Effect{awstest.Deny, awstest.Drop, awstest.Hang, awstest.HTML, awstest.HalfOpen} {
 		t.Run(string(effect), func(t *testing.T) {

@@ -175,9 +175,9 @@ func (w *Worker) Stream() string { return w.stream.Name }
 // begins.
 func (w *Worker) FirstStart() time.Time { return w.coordinator.FirstStart() }
 
-// unread is how long Kinesis may give no records, whichever shard is asked for, before the worker is
-// not ready: well below the 15 seconds within which it has to say so, and longer than a slow answer.
-// The leases are kept for longer (the breaker's timeout): others may be no better off.
+// unread is how long Kinesis may give no records, whichever shard is asked for, before the worker
+// is not ready: well below the 15 seconds within which it has to say so, and longer than a slow
+// answer. The leases are kept for longer (the breaker's timeout): others may be no better off.
 const unread = 12 * time.Second
 
 // Ready reports why the worker does not watch, nil if it does: the lease table is readable, it

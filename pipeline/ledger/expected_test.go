@@ -11,7 +11,8 @@ import (
 	"rootwatch/pipeline/dynamo"
 )
 
-// An expected call is written down like any other, with the entry's name, and nothing restores it as a call that pages.
+// An expected call is written down like any other, with the entry's name, and nothing restores it
+// as a call that pages.
 func TestAnExpectedCallNeverComesIntoTheSeriesThatPages(t *testing.T) {
 	server := newServer(t)
 	planned := call("one", classify.Expected, classify.Critical)
@@ -46,8 +47,9 @@ func TestAnExpectedCallNeverComesIntoTheSeriesThatPages(t *testing.T) {
 	}
 }
 
-// A task may die between writing an unexplained call down and noting it as its account's newest. Whoever reads the record again may
-// do so under a policy that expects it by now: it pages all the same.
+// A task may die between writing an unexplained call down and noting it as its account's newest.
+// Whoever reads the record again may do so under a policy that expects it by now: it pages all the
+// same.
 func TestAnUnexplainedCallPagesThoughItsCopyIsExpected(t *testing.T) {
 	server := newServer(t)
 	if _, err := task(t, server, "dies").Record(t.Context(), unexplained("one")); err != nil {
@@ -62,8 +64,8 @@ func TestAnUnexplainedCallPagesThoughItsCopyIsExpected(t *testing.T) {
 	}
 }
 
-// A corrected record of an expected call says something else, as that it came from another address. If the policy does not
-// expect that, it is heard, whichever of the two comes first.
+// A corrected record of an expected call says something else, as that it came from another address.
+// If the policy does not expect that, it is heard, whichever of the two comes first.
 func TestACorrectionThatIsNotExpectedIsHeard(t *testing.T) {
 	original := call("one", classify.Expected, classify.High)
 	correction := unexplained("one")

@@ -21,12 +21,14 @@ import (
 	"rootwatch/pipeline/ledger"
 )
 
-// Any interleaving of crashes, retries, copies, corrections, faults of the table and jumps of the clock leaves each root
-// call counted once and paged at least once as the worst that was delivered of it.
+// Any interleaving of crashes, retries, copies, corrections, faults of the table and jumps of the
+// clock leaves each root call counted once and paged at least once as the worst that was delivered
+// of it.
 //
-// A history is drawn by rapid, which shrinks what fails: calls (an account each, so that a series tells the call), what
-// is delivered of them in which batches, and the lives of the tasks that take the batches one after the other. A life may
-// end in a crash; what was not done is delivered again in the next one. The last life ends by itself.
+// A history is drawn by rapid, which shrinks what fails: calls (an account each, so that a series
+// tells the call), what is delivered of them in which batches, and the lives of the tasks that take
+// the batches one after the other. A life may end in a crash; what was not done is delivered again
+// in the next one. The last life ends by itself.
 func TestEveryHistoryCountsOnceAndPagesTheWorst(t *testing.T) {
 	histories := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -41,7 +43,8 @@ func TestEveryHistoryCountsOnceAndPagesTheWorst(t *testing.T) {
 	t.Logf("%d histories", histories)
 }
 
-// states are what a call may be delivered as, mildest first; they differ in what decides on the grade alone.
+// states are what a call may be delivered as, mildest first; they differ in what decides on the
+// grade alone.
 var states = []string{
 	`"userIdentity":{"type":"Root","accountId":"%[1]s","invokedBy":"autoscaling.amazonaws.com"},"sourceIPAddress":"autoscaling.amazonaws.com"`,
 	`"userIdentity":{"type":"Root","accountId":"%[1]s","arn":""},"sourceIPAddress":"203.0.113.7"`,

@@ -13,9 +13,10 @@ import (
 	"rootwatch/pipeline/dynamo"
 )
 
-// Only so many accounts have label values of their own in the metrics (--metrics.max-accounts); the others share one. If a
-// task dealt the values out anew at its start, an account could come by a series of its own that shows a call of long ago,
-// and page for it again. So the ledger keeps which accounts have one, in items of its own:
+// Only so many accounts have label values of their own in the metrics (--metrics.max-accounts); the
+// others share one. If a task dealt the values out anew at its start, an account could come by a
+// series of its own that shows a call of long ago, and page for it again. So the ledger keeps which
+// accounts have one, in items of its own:
 //
 //	id = newest/accounts/<n>   the set "accounts"
 const (
@@ -23,8 +24,8 @@ const (
 	attrAccounts = "accounts"
 )
 
-// Label remembers that an account has a label value of its own. It is written down with the next refresh: a task that dies
-// before that has shown the account's calls for less than a minute.
+// Label remembers that an account has a label value of its own. It is written down with the next
+// refresh: a task that dies before that has shown the account's calls for less than a minute.
 func (l *Ledger) Label(account string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,7 +34,8 @@ func (l *Ledger) Label(account string) {
 	}
 }
 
-// labels reads the accounts that have label values of their own, in an order that is the same at every start.
+// labels reads the accounts that have label values of their own, in an order that is the same at
+// every start.
 func (l *Ledger) labels(ctx context.Context) (accounts []string, err error) {
 	for n := range newestParts {
 		item, err := l.get(ctx, labelsPrefix+strconv.Itoa(n))
@@ -48,7 +50,8 @@ func (l *Ledger) labels(ctx context.Context) (accounts []string, err error) {
 	return accounts, nil
 }
 
-// saveLabels writes the accounts down that have come by a label value. What fails is tried again with the next refresh.
+// saveLabels writes the accounts down that have come by a label value. What fails is tried again
+// with the next refresh.
 func (l *Ledger) saveLabels(ctx context.Context) error {
 	l.mu.Lock()
 	unsaved := l.unsaved

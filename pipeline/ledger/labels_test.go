@@ -14,8 +14,8 @@ import (
 	"rootwatch/pipeline/awstest"
 )
 
-// Above the cap on accounts a restart must not deal the label values out anew: an account that came by a series of its own
-// would page for a call of long ago.
+// Above the cap on accounts a restart must not deal the label values out anew: an account that came
+// by a series of its own would page for a call of long ago.
 func TestARestartKeepsWhichAccountsHaveLabelValues(t *testing.T) {
 	server := newServer(t)
 	account := func(i int) string { return fmt.Sprintf("11112222333%d", i) }

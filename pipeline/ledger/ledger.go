@@ -1,6 +1,7 @@
-// Package ledger writes every root call down once, in a DynamoDB table that all tasks of an application share: it stands behind
-// the pipeline's last stage. A call that was counted and never scraped, a copy that reaches another task, a deploy in the
-// middle of it all: what is in the ledger is known to whoever lives.
+// Package ledger writes every root call down once, in a DynamoDB table that all tasks of an
+// application share: it stands behind the pipeline's last stage. A call that was counted and never
+// scraped, a copy that reaches another task, a deploy in the middle of it all: what is in the
+// ledger is known to whoever lives.
 //
 // Three kinds of items share the table:
 //
@@ -11,8 +12,9 @@
 //
 //	id = newest/accounts/<n>     the accounts that have label values of their own in the metrics
 //
-// The second kind restores the series that pages (rootwatch_last_unpushed_root_call_timestamp_seconds), with the very values
-// that were shown before: a value that differed by a millisecond would look like another call.
+// The second kind restores the series that pages
+// (rootwatch_last_unpushed_root_call_timestamp_seconds), with the very values that were shown
+// before: a value that differed by a millisecond would look like another call.
 package ledger
 
 import (
@@ -52,8 +54,9 @@ const (
 )
 
 const (
-	// keep is how long calls are remembered: longer than any stream keeps its records (365 days would be the most, but 7 are
-	// what the stacks set), and than the month that an investigation looks back.
+	// keep is how long calls are remembered: longer than any stream keeps its records (365 days
+	// would be the most, but 7 are what the stacks set), and than the month that an investigation
+	// looks back.
 	keep = 35 * 24 * time.Hour
 	// maxKey is what an id may have to be a key as it is; DynamoDB's limit is 2,048 bytes.
 	maxKey = 256
@@ -119,7 +122,8 @@ func New(cfg Config) (*Ledger, error) {
 	return l, nil
 }
 
-// Prepare makes sure of the table, of the permission to write there and of its time to live, waiting out what waiting heals.
+// Prepare makes sure of the table, of the permission to write there and of its time to live,
+// waiting out what waiting heals.
 func (l *Ledger) Prepare(ctx context.Context) error {
 	return awserr.WaitOut(ctx, l.cfg.Logger, func() error {
 		if err := dynamo.Ensure(ctx, l.cfg.DynamoDB, l.cfg.Table, attrID); err != nil {
@@ -132,7 +136,8 @@ func (l *Ledger) Prepare(ctx context.Context) error {
 	})
 }
 
-// expire turns time to live on. A role that may not is no reason to stop: calls are then kept for ever.
+// expire turns time to live on. A role that may not is no reason to stop: calls are then kept for
+// ever.
 func (l *Ledger) expire(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -172,9 +177,10 @@ func (l *Ledger) Record(ctx context.Context, f *pipeline.Finding) (pipeline.Reco
 	return outcome, nil
 }
 
-// Settle implements pipeline.Ledger: the account's newest call is noted, once for many calls. If the process dies before
-// that, the record is read again, since nothing was checkpointed, and the put that finds the call there brings the newest
-// call up. Once the call itself is written down, DynamoDB's refusal to note the newest one holds nobody up.
+// Settle implements pipeline.Ledger: the account's newest call is noted, once for many calls. If
+// the process dies before that, the record is read again, since nothing was checkpointed, and the
+// put that finds the call there brings the newest call up. Once the call itself is written down,
+// DynamoDB's refusal to note the newest one holds nobody up.
 func (l *Ledger) Settle(ctx context.Context, f *pipeline.Finding) error {
 	w := l.writing(f)
 	for _, n := range []newestCall{w.other, w.newest} {
@@ -194,8 +200,9 @@ func (l *Ledger) explain(err error) error {
 	return dynamo.Explain(err, l.cfg.DynamoDB, l.cfg.Table)
 }
 
-// heal makes a table that somebody has deleted anew, or emit would wait for it for ever; the call is tried again in either case.
-// Calls that the old table held are counted once more if they are read again.
+// heal makes a table that somebody has deleted anew, or emit would wait for it for ever; the call
+// is tried again in either case. Calls that the old table held are counted once more if they are
+// read again.
 func (l *Ledger) heal(ctx context.Context, err error) error {
 	var missing *types.ResourceNotFoundException
 	if !errors.As(err, &missing) {
@@ -210,12 +217,12 @@ func (l *Ledger) heal(ctx context.Context, err error) error {
 // writing is what all tries to write one finding down have in common.
 type writing struct {
 	token string // nobody else's
-	// correcting is set before a milder item is replaced: if the answer is lost, the item that is found to be ours was that
-	// of a call that had been counted before.
+	// correcting is set before a milder item is replaced: if the answer is lost, the item that is
+	// found to be ours was that of a call that had been counted before.
 	correcting bool
 	newest     newestCall // what is to be noted once the call is written down
-	// other is the same of another call that was found under the id: from now on its copies are recognised in memory, so
-	// that nobody else would note it if who wrote it has died.
+	// other is the same of another call that was found under the id: from now on its copies are
+	// recognised in memory, so that nobody else would note it if who wrote it has died.
 	other newestCall
 }
 
@@ -231,8 +238,8 @@ func (l *Ledger) writing(f *pipeline.Finding) *writing {
 	return w
 }
 
-// write finds the item of the call and puts the finding there, if there is none or what is there is milder; old is what is
-// there otherwise.
+// write finds the item of the call and puts the finding there, if there is none or what is there is
+// milder; old is what is there otherwise.
 func (l *Ledger) write(ctx context.Context, f *pipeline.Finding, w *writing) (outcome pipeline.Recorded, old dynamo.Item, err error) {
 	id := key(f.ID)
 	old, err = l.put(ctx, f, id, w, "")
@@ -262,8 +269,8 @@ func (l *Ledger) write(ctx context.Context, f *pipeline.Finding, w *writing) (ou
 	return pipeline.Correction, nil, nil
 }
 
-// another is for a finding whose id belongs to another call: it has an item under an id of its own, unless it corrects the
-// call that has the id.
+// another is for a finding whose id belongs to another call: it has an item under an id of its own,
+// unless it corrects the call that has the id.
 func (l *Ledger) another(ctx context.Context, f *pipeline.Finding, w *writing, id string, there dynamo.Item) (string, dynamo.Item, error) {
 	own := f.OwnID()
 	if !f.Identity().Corrects() {
@@ -295,8 +302,8 @@ func verdictOf(item dynamo.Item) (classify.Verdict, classify.Reason, classify.Se
 	return classify.Verdict(dynamo.Text(item, attrVerdict)), classify.Reason(dynamo.Text(item, attrReason)), classify.Severity(dynamo.Text(item, attrSeverity))
 }
 
-// put writes the call under an id if nothing is there, or if what is there is ours by its token or has the token that is
-// to be replaced; old is what is there otherwise.
+// put writes the call under an id if nothing is there, or if what is there is ours by its token or
+// has the token that is to be replaced; old is what is there otherwise.
 func (l *Ledger) put(ctx context.Context, f *pipeline.Finding, id string, w *writing, replaces string) (old dynamo.Item, err error) {
 	putting, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -333,7 +340,8 @@ func (l *Ledger) put(ctx context.Context, f *pipeline.Finding, id string, w *wri
 	return l.found(ctx, id)
 }
 
-// found reads the item that a refused write did not show: that a call was written down before is believed when it is seen.
+// found reads the item that a refused write did not show: that a call was written down before is
+// believed when it is seen.
 func (l *Ledger) found(ctx context.Context, id string) (dynamo.Item, error) {
 	item, err := l.get(ctx, id)
 	if err == nil && len(item) == 0 {

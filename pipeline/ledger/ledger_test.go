@@ -25,7 +25,8 @@ import (
 
 const testTable = "rootwatch-findings"
 
-// task is the ledger as one task has it: its own memory, the shared table. Its clock stands at counted.
+// task is the ledger as one task has it: its own memory, the shared table. Its clock stands at
+// counted.
 func task(t *testing.T, server *awstest.Server, name string) *Ledger {
 	t.Helper()
 	return taskAt(t, server.AWSConfig(name), counted)
@@ -108,8 +109,9 @@ func TestACallIsFirstInOneTaskOnly(t *testing.T) {
 	}
 }
 
-// A task has written a call down and died before it noted it. Another task finds it only because a call of its own has the
-// same id. From then on it knows copies of both from memory, so it has to note both.
+// A task has written a call down and died before it noted it. Another task finds it only because a
+// call of its own has the same id. From then on it knows copies of both from memory, so it has to
+// note both.
 func TestACallThatIsFoundUnderAnothersIDIsNotedToo(t *testing.T) {
 	server := newServer(t)
 	dies, lives := task(t, server, "dies"), task(t, server, "lives")
@@ -212,7 +214,8 @@ func TestWhatMakesACallWorseIsACorrection(t *testing.T) {
 	}
 }
 
-// The replacement took effect, but its answer was lost: it is a correction still, and no call that was not counted.
+// The replacement took effect, but its answer was lost: it is a correction still, and no call that
+// was not counted.
 func TestACorrectionWhoseAnswerWasLostIsStillOne(t *testing.T) {
 	server := newServer(t)
 	record(t, task(t, server, "a"), call("one", classify.Unexplained, classify.Low))
@@ -268,8 +271,8 @@ func TestAnotherCallUnderTheSameIDIsRecordedForItself(t *testing.T) {
 	}
 }
 
-// This task meets the call that shares the id before the call that has it: a correction of the latter must not be measured
-// against the former.
+// This task meets the call that shares the id before the call that has it: a correction of the
+// latter must not be measured against the former.
 func TestACorrectionOfACallThatAnotherTaskRecordedIsHeard(t *testing.T) {
 	server := newServer(t)
 	at := func(time string, verdict classify.Verdict, severity classify.Severity) *pipeline.Finding {
@@ -296,7 +299,8 @@ func TestACorrectionOfACallThatAnotherTaskRecordedIsHeard(t *testing.T) {
 	}
 }
 
-// The write took effect, but its answer was lost: the call must be counted, by this task and only by it.
+// The write took effect, but its answer was lost: the call must be counted, by this task and only
+// by it.
 func TestAWriteWhoseAnswerWasLostIsStillTheFirst(t *testing.T) {
 	for _, operation := range []string{"PutItem", "UpdateItem"} {
 		t.Run(operation, func(t *testing.T) {

@@ -24,31 +24,36 @@ import (
 const (
 	// newestPrefix begins the ids of the items that are not calls.
 	newestPrefix = "newest/"
-	// newestParts spreads the accounts of a severity over so many items. An item holds 400 KB, some 20,000 accounts; an item
-	// for each account would have no such limit, but could be read only by a scan of 35 days of calls, each minute, in each task.
+	// newestParts spreads the accounts of a severity over so many items. An item holds 400 KB, some
+	// 20,000 accounts; an item for each account would have no such limit, but could be read only by
+	// a scan of 35 days of calls, each minute, in each task.
 	newestParts = 4
 	// lookBack is for how long a newest call matters: the rule that pages looks back a day.
 	lookBack = 48 * time.Hour
-	// tidyAbove is how many accounts with nothing newer than lookBack an item may have before they are taken out: a full item
-	// takes no further account, and made-up account ids would fill it.
+	// tidyAbove is how many accounts with nothing newer than lookBack an item may have before they
+	// are taken out: a full item takes no further account, and made-up account ids would fill it.
 	tidyAbove = 1000
 	// tidyAtOnce is how many of them one update takes out: DynamoDB allows an expression of 4 KB.
 	tidyAtOnce = 100
 	// tidyPause is the least time between two tries to make room in one item.
 	tidyPause = time.Minute
-	// clockError is how far another host's clock may be ahead. What lies further in the future was written by a wrong clock: it
-	// would be newer than every call to come, for as long as the clock was wrong.
+	// clockError is how far another host's clock may be ahead. What lies further in the future was
+	// written by a wrong clock: it would be newer than every call to come, for as long as the clock
+	// was wrong.
 	clockError = 5 * time.Minute
-	// staleCount is the age from which on a copy's moment of counting is too old to be shown for the first time: the rule that
-	// pages would not look back so far for long, or at all. It is emit's own limit.
+	// staleCount is the age from which on a copy's moment of counting is too old to be shown for
+	// the first time: the rule that pages would not look back so far for long, or at all. It is
+	// emit's own limit.
 	staleCount = 10 * time.Minute
-	// prunedName is the attribute with the newest call that was ever taken out of an item: a copy of one as old was shown before.
+	// prunedName is the attribute with the newest call that was ever taken out of an item: a copy
+	// of one as old was shown before.
 	prunedName = "pruned"
 	// mostKnown bounds the memory for newest calls.
 	mostKnown = 100_000
 )
 
-// series is what has a newest call: a series of rootwatch_last_unpushed_root_call_timestamp_seconds.
+// series is what has a newest call: a series of
+// rootwatch_last_unpushed_root_call_timestamp_seconds.
 type series struct {
 	account  string
 	severity classify.Severity
@@ -60,7 +65,8 @@ type tidying struct {
 	made bool
 }
 
-// seriesOf puts all that is no account's id into one, as the metrics do: it becomes an attribute's name.
+// seriesOf puts all that is no account's id into one, as the metrics do: it becomes an attribute's
+// name.
 func seriesOf(account string, severity classify.Severity) series {
 	if !classify.IsAccountID(account) {
 		account = classify.UnknownAccount
@@ -75,7 +81,8 @@ type Newest struct {
 	Counted   time.Time
 }
 
-// raise makes to the newest call of its series if the table has none as new as counted, or one from a wrong clock.
+// raise makes to the newest call of its series if the table has none as new as counted, or one from
+// a wrong clock.
 func (l *Ledger) raise(ctx context.Context, s series, counted, to int64) error {
 	if s.severity == classify.None || s.severity == "" || to == 0 {
 		return nil
@@ -116,7 +123,8 @@ func (l *Ledger) raise(ctx context.Context, s series, counted, to int64) error {
 	return nil
 }
 
-// update is one conditional write. future is the moment from which on what is there counts as absent.
+// update is one conditional write. future is the moment from which on what is there counts as
+// absent.
 func (l *Ledger) update(ctx context.Context, id string, s series, counted, to, future int64) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -140,8 +148,8 @@ func (l *Ledger) update(ctx context.Context, id string, s series, counted, to, f
 	return nil
 }
 
-// learn keeps the newest of a series. A map that has grown too large, by made-up accounts, is begun anew: what is forgotten in
-// newest is asked for again.
+// learn keeps the newest of a series. A map that has grown too large, by made-up accounts, is begun
+// anew: what is forgotten in newest is asked for again.
 func (l *Ledger) learn(known map[series]int64, s series, at int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,12 +176,13 @@ func (l *Ledger) tellStrange(s series, at int64) {
 	}
 }
 
-// full says whether an item was refused for its size.
+// full reports whether an item was refused for its size.
 func full(err error) bool {
 	return err != nil && awserr.Refused(err) && strings.Contains(strings.ToLower(err.Error()), "item size")
 }
 
-// makeRoom takes accounts whose newest calls matter no more out of a full item, and says whether that made room.
+// makeRoom takes accounts whose newest calls matter no more out of a full item, and reports whether
+// that made room.
 func (l *Ledger) makeRoom(ctx context.Context, id string) bool {
 	l.tidying.Lock()
 	defer l.tidying.Unlock()
@@ -191,8 +200,8 @@ func (l *Ledger) makeRoom(ctx context.Context, id string) bool {
 	return removed > 0
 }
 
-// tidy takes up to tidyAbove accounts whose newest calls matter no more out of an item, the oldest first. None goes that has had
-// a call in the meantime.
+// tidy takes up to tidyAbove accounts whose newest calls matter no more out of an item, the oldest
+// first. None goes that has had a call in the meantime.
 func (l *Ledger) tidy(ctx context.Context, id string, item dynamo.Item) (removed int, err error) {
 	old := l.outdated(item)
 	old = old[:min(len(old), tidyAbove)]
@@ -255,8 +264,8 @@ func newestID(severity classify.Severity, part int) string {
 // part is the item that an account's newest calls are in.
 func part(account string) int { return int(account[len(account)-1]) % newestParts }
 
-// Newest reads the newest call of each account and severity, of all tasks, and adds those of this one that the table did not
-// take. After an error it returns the latter alone.
+// Newest reads the newest call of each account and severity, of all tasks, and adds those of this
+// one that the table did not take. After an error it returns the latter alone.
 func (l *Ledger) Newest(ctx context.Context) ([]Newest, error) {
 	var all []Newest
 	var failed error
@@ -290,8 +299,8 @@ read:
 	return all, failed
 }
 
-// newestIn are the newest calls of an item, but for those from a wrong clock and those that matter no more: an account that has
-// none takes up none of the metrics' label values.
+// newestIn are the newest calls of an item, but for those from a wrong clock and those that matter
+// no more: an account that has none takes up none of the metrics' label values.
 func (l *Ledger) newestIn(item dynamo.Item, severity classify.Severity) []Newest {
 	var all []Newest
 	now := l.cfg.Now()
@@ -321,8 +330,8 @@ func (l *Ledger) get(ctx context.Context, id string) (dynamo.Item, error) {
 	return out.Item, nil
 }
 
-// Restore gives each account that has a label value of its own to label, and then each newest call to raise, before it
-// returns: a task must not be scraped without them.
+// Restore gives each account that has a label value of its own to label, and then each newest call
+// to raise, before it returns: a task must not be scraped without them.
 func (l *Ledger) Restore(ctx context.Context, label func(account string), raise func(Newest)) error {
 	return awserr.WaitOut(ctx, l.cfg.Logger, func() error {
 		accounts, err := l.labels(ctx)
@@ -341,8 +350,8 @@ func (l *Ledger) Restore(ctx context.Context, label func(account string), raise 
 	})
 }
 
-// Refresh raises the newest calls again and again until ctx ends, as a task may have died before it was scraped, and writes
-// down what has no hurry.
+// Refresh raises the newest calls again and again until ctx ends, as a task may have died before it
+// was scraped, and writes down what has no hurry.
 func (l *Ledger) Refresh(ctx context.Context, every time.Duration, raise func(Newest)) {
 	for retry.Sleep(ctx, every) == nil {
 		all, err := l.Newest(ctx)

@@ -119,7 +119,8 @@ func TestAnItemIsTidiedBeforeItIsFull(t *testing.T) {
 	}
 }
 
-// A copy of a call whose account was taken out was shown in its time: read again, it must not page as a new one.
+// A copy of a call whose account was taken out was shown in its time: read again, it must not page
+// as a new one.
 func TestACopyOfACallThatWasTakenOutIsNotShownAgain(t *testing.T) {
 	server := newServer(t)
 	first := task(t, server, "a")
@@ -147,7 +148,8 @@ func TestACopyOfACallThatWasTakenOutIsNotShownAgain(t *testing.T) {
 	}
 }
 
-// refusing stands before a server and answers one operation, from refuse on, as a role would that may not call it.
+// refusing stands before a server and answers one operation, from refuse on, as a role would that
+// may not call it.
 func refusing(t *testing.T, server *awstest.Server, operation string) (endpoint string, refuse func()) {
 	var refused atomic.Bool
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -100,8 +100,9 @@ func TestAFewSeriesAreNotedAtOnce(t *testing.T) {
 	})
 }
 
-// The clock was an hour ahead when a call was recorded, and is set before the call is settled. Its moment must not hide that
-// of the call which shares its note, and is of no use to whoever restores it.
+// The clock was an hour ahead when a call was recorded, and is set before the call is settled. Its
+// moment must not hide that of the call which shares its note, and is of no use to whoever restores
+// it.
 func TestAMomentInTheFutureIsNotNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := direct(t, awstest.New(awstest.Options{}))

@@ -15,8 +15,9 @@ type Notice struct {
 	Ended bool
 }
 
-// Notices are the entries that have come within a day of their end, or to it, after one moment and up to another. From the
-// zero time on these are all that have ended or end soon: of an entry that has ended its warning is left out.
+// Notices are the entries that have come within a day of their end, or to it, after one moment and
+// up to another. From the zero time on these are all that have ended or end soon: of an entry that
+// has ended its warning is left out.
 func (p *Policy) Notices(after, now time.Time) (list []Notice) {
 	passed := func(at time.Time) bool { return at.After(after) && !at.After(now) }
 	for i := range p.Entries {
@@ -34,8 +35,8 @@ func (p *Policy) Notices(after, now time.Time) (list []Notice) {
 // noticeEvery is how often entries are looked at for their end.
 const noticeEvery = 30 * time.Second
 
-// Remind logs the entries of the current policy that end soon or have ended, each once for each time that the file is read,
-// until ctx ends.
+// Remind logs the entries of the current policy that end soon or have ended, each once for each
+// time that the file is read, until ctx ends.
 func Remind(ctx context.Context, current func() *Policy, clock func() time.Time, log *slog.Logger) {
 	var known *Policy
 	var after time.Time

@@ -31,7 +31,8 @@ func told(t *testing.T, log string) (list []string) {
 	return list
 }
 
-// An entry is told of a day before its end, and at its end, once for each time that the file is read.
+// An entry is told of a day before its end, and at its end, once for each time that the file is
+// read.
 func TestEntriesAreToldOfWhenTheyEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -14,7 +14,8 @@ import (
 	"rootwatch/pipeline/yamlfile"
 )
 
-// The limits of a file: what is in a name comes into logs, and each call is compared with each entry.
+// The limits of a file: what is in a name comes into logs, and each call is compared with each
+// entry.
 const (
 	maxEntries = 1000
 	maxText    = 200 // of ticket and approved_by, in bytes
@@ -25,8 +26,9 @@ var (
 	eventForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
 )
 
-// Parse reads a policy. An entry that lasts for more than [MaxLength], from its beginning or from now on, is an error, as is
-// everything else that is not understood: the error is a [yamlfile.Problems].
+// Parse reads a policy. An entry that lasts for more than [MaxLength], from its beginning or from
+// now on, is an error, as is everything else that is not understood: the error is a
+// [yamlfile.Problems].
 func Parse(data []byte, now time.Time) (*Policy, error) {
 	root, err := yamlfile.Parse(data)
 	if err != nil {
@@ -180,8 +182,8 @@ func each[T comparable](r *reader, n *yaml.Node, what, key, want string, to *[]T
 	}
 }
 
-// network is a network as it is written, without bits set beyond its length. CloudTrail writes no IPv4 address as an IPv6
-// one, so a network of those would never match.
+// network is a network as it is written, without bits set beyond its length. CloudTrail writes no
+// IPv4 address as an IPv6 one, so a network of those would never match.
 func network(s string) (netip.Prefix, bool) {
 	n, err := netip.ParsePrefix(s)
 	return n, err == nil && n == n.Masked() && !n.Addr().Is4In6()
@@ -210,7 +212,8 @@ func (r *reader) note(n *yaml.Node, what string) string {
 	return text
 }
 
-// span reads the times. An entry that does not say when it begins begins [MaxLength] before it ends.
+// span reads the times. An entry that does not say when it begins begins [MaxLength] before it
+// ends.
 func (r *reader) span(e *Entry, n *yaml.Node, given map[string]*yaml.Node, what string) {
 	if given["until"] == nil {
 		r.problems.Add(n, "%s: until is missing: every entry must end, %d days at most after it begins", what, MaxLength/(24*time.Hour))

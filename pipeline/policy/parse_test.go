@@ -122,7 +122,8 @@ func TestTooManyEntries(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever a file holds, it is refused, or each of its entries has all that an entry must have.
+// FuzzParse: whatever a file holds, it is refused, or each of its entries has all that an entry
+// must have.
 func FuzzParse(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*.yaml")
 	for _, file := range files {

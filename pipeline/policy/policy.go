@@ -1,6 +1,6 @@
-// Package policy knows which root calls were planned: a file says which accounts' calls are expected, until when, and on
-// whose word. What is not clear is not expected, so that it pages. Reading and judging do no I/O and have no clock: whoever
-// asks says what time it is.
+// Package policy knows which root calls were planned: a file says which accounts' calls are
+// expected, until when, and on whose word. What is not clear is not expected, so that it pages.
+// Reading and judging do no I/O and have no clock: whoever asks says what time it is.
 package policy
 
 import (
@@ -16,7 +16,8 @@ type Policy struct {
 	Entries []Entry
 }
 
-// Entry expects some root calls for some time. A list that is empty asks for nothing, but for Accounts, which never is.
+// Entry expects some root calls for some time. A list that is empty asks for nothing, but for
+// Accounts, which never is.
 type Entry struct {
 	Name           string
 	Accounts       []string
@@ -33,7 +34,8 @@ type Entry struct {
 // MaxLength is how long an entry may last: what is needed for longer is looked at again.
 const MaxLength = 90 * 24 * time.Hour
 
-// clockError is how far AWS's clock may be ahead of this one. A call that was made in the future is not understood.
+// clockError is how far AWS's clock may be ahead of this one. A call that was made in the future is
+// not understood.
 const clockError = 5 * time.Minute
 
 // State is whether an entry is in force.
@@ -57,8 +59,8 @@ func (p *Policy) Expects(ev *classify.Event, f *classify.Finding, now time.Time)
 	return ""
 }
 
-// Refuses is why the entry does not expect a call, "" if it does. Everything that is compared was written by AWS: no client
-// chooses its account, the time of its call or its address.
+// Refuses is why the entry does not expect a call, "" if it does. Everything that is compared was
+// written by AWS: no client chooses its account, the time of its call or its address.
 func (e *Entry) Refuses(ev *classify.Event, f *classify.Finding, now time.Time) string {
 	switch {
 	case f.Verdict != classify.Unexplained:
@@ -107,7 +109,8 @@ func (e *Entry) names(ev *classify.Event) bool {
 	return !ev.EventName.Odd && slices.Contains(e.EventNames, ev.EventName.Value)
 }
 
-// where refuses calls from elsewhere, if the entry names networks. A service's name is in no network, nor is AWS Internal.
+// where refuses calls from elsewhere, if the entry names networks. A service's name is in no
+// network, nor is AWS Internal.
 func (e *Entry) where(ev *classify.Event, _ *classify.Finding, _ time.Time) string {
 	if len(e.SourceNetworks) == 0 {
 		return ""
@@ -122,8 +125,8 @@ func (e *Entry) where(ev *classify.Event, _ *classify.Finding, _ time.Time) stri
 	return ""
 }
 
-// grave refuses what an entry must name to expect it: the use of a long-lived key, whatever else is behind the call, and
-// what is critical by what it does.
+// grave refuses what an entry must name to expect it: the use of a long-lived key, whatever else is
+// behind the call, and what is critical by what it does.
 func (e *Entry) grave(ev *classify.Event, f *classify.Finding, _ time.Time) string {
 	key := f.Reason == classify.AccessKey || ev.LongLivedKey()
 	critical := f.Impact != "" && criticalImpact(f.Impact)

@@ -20,7 +20,8 @@ func parsed(t *testing.T, text string) *Policy {
 	return p
 }
 
-// entry is a policy of one entry, which expects account 111122223333 on the first of December, with these keys besides.
+// entry is a policy of one entry, which expects account 111122223333 on the first of December, with
+// these keys besides.
 func entry(t *testing.T, keys string) *Policy {
 	t.Helper()
 	return parsed(t, `expected: [{name: move, accounts: ["111122223333"], from: 2026-12-01T00:00:00Z, until: 2026-12-02T00:00:00Z`+keys+`}]`)
@@ -37,7 +38,8 @@ func judged(t *testing.T, record string) (*classify.Event, *classify.Finding) {
 	return &ev, &f
 }
 
-// The members of a record that decide; a later one of the same name takes the place of an earlier one.
+// The members of a record that decide; a later one of the same name takes the place of an earlier
+// one.
 const (
 	base = `"eventID":"one","eventTime":"2026-12-01T08:00:00Z","eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances","sourceIPAddress":"203.0.113.7",` +
 		`"eventType":"AwsApiCall"`

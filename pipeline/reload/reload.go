@@ -1,5 +1,5 @@
-// Package reload keeps a configuration file in memory and reads it again when it changes. A new file that is broken leaves
-// the old one in force: it is logged, and a metric tells.
+// Package reload keeps a configuration file in memory and reads it again when it changes. A new
+// file that is broken leaves the old one in force: it is logged, and a metric tells.
 package reload
 
 import (
@@ -20,7 +20,8 @@ import (
 const (
 	// every is how often the file is looked at.
 	every = 3 * time.Second
-	// racy is for how long after a change a file's time does not tell of another: some file systems know seconds alone.
+	// racy is for how long after a change a file's time does not tell of another: some file systems
+	// know seconds alone.
 	racy = 10 * time.Second
 )
 
@@ -50,7 +51,8 @@ type File[T any] struct {
 	newest     prometheus.Gauge
 }
 
-// Open reads the file for the first time, and registers the metrics. What is wrong with the file is an error.
+// Open reads the file for the first time, and registers the metrics. What is wrong with the file is
+// an error.
 func Open[T any](cfg Config[T]) (*File[T], error) {
 	labels := prometheus.Labels{"file": cfg.Name}
 	f := &File[T]{
@@ -110,7 +112,8 @@ func (f *File[T]) changed() bool {
 		!info.ModTime().Equal(f.seen.ModTime()) || f.read.Sub(info.ModTime()) < racy
 }
 
-// look reads the file, and takes it if it is new and has stood still since the last look, or at once.
+// look reads the file, and takes it if it is new and has stood still since the last look, or at
+// once.
 func (f *File[T]) look(atOnce bool) {
 	data, err := f.load()
 	sum := fingerprint(data, err)

@@ -12,9 +12,11 @@ import (
 
 // What is kept of unexplained calls to be shown. Those beyond are counted, and JSON has them all.
 const (
-	// maxCalls of the ordinary kind, with 300 bytes of text, were measured to make a table in a process of 360 MB.
+	// maxCalls of the ordinary kind, with 300 bytes of text, were measured to make a table in a
+	// process of 360 MB.
 	maxCalls = 100_000
-	// maxKept is how many bytes the texts of all of them have at most: whoever sends long ones must not take more memory.
+	// maxKept is how many bytes the texts of all of them have at most: whoever sends long ones must
+	// not take more memory.
 	maxKept = 64 << 20
 	// maxText is how long a text is at most, as in the log line.
 	maxText = 1 << 10
@@ -178,8 +180,9 @@ func (s *session) worst() classify.Severity {
 	return classify.None
 }
 
-// sessions groups the calls, and orders groups by their first calls' times. A call that does not name its session
-// belongs to the one of its account that takes it ([classify.OpenSession]), else to those like it.
+// sessions groups the calls, and orders groups by their first calls' times. A call that does not
+// name its session belongs to the one of its account that takes it ([classify.OpenSession]), else
+// to those like it.
 func (c *collection) sessions() []*session {
 	calls := slices.Clone(c.calls)
 	slices.SortFunc(calls, byTime)
@@ -249,8 +252,8 @@ func (g *grouping) openUp() {
 	}
 }
 
-// join adds a loose call to the session that takes it: a sign-in to the first one that opens after it, any other call to
-// the one that was opened last.
+// join adds a loose call to the session that takes it: a sign-in to the first one that opens after
+// it, any other call to the one that was opened last.
 func (g *grouping) join(c call) {
 	var of *classify.OpenSession
 	for _, o := range g.open[c.session.Account] {

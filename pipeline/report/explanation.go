@@ -175,8 +175,9 @@ func (x *explainer) Table(w io.Writer, screen Screen) error {
 // leastValue is how many columns a long value needs beside other columns.
 const leastValue = 30
 
-// weighed writes the fields, their whole values and what each says: in three columns if that leaves enough for the values,
-// otherwise with what it says below the value. No part of an answer is left out.
+// weighed writes the fields, their whole values and what each says: in three columns if that leaves
+// enough for the values, otherwise with what it says below the value. No part of an answer is left
+// out.
 func (s Screen) weighed(out io.Writer, evidence []classify.Evidence) {
 	rows := [][]string{{"FIELD", "VALUE", "SAYS"}}
 	for _, e := range evidence {
@@ -218,7 +219,8 @@ func (s Screen) weighed(out io.Writer, evidence []classify.Evidence) {
 	}
 }
 
-// below is how many columns are left beside the field, or below it with one step of indenting or two.
+// below is how many columns are left beside the field, or below it with one step of indenting or
+// two.
 func (s Screen) below(column, steps int) int {
 	if column == 0 {
 		column = len(indent)

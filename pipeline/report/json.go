@@ -12,7 +12,8 @@ import (
 	"rootwatch/pipeline"
 )
 
-// jsonSink writes one object a line for each root call, when it comes: the attributes of the log line.
+// jsonSink writes one object a line for each root call, when it comes: the attributes of the log
+// line.
 type jsonSink struct {
 	w *bufio.Writer
 }

@@ -74,7 +74,8 @@ func tableRow(out io.Writer, cells ...string) {
 	fmt.Fprintf(out, "| %s |\n", strings.Join(cells, " | "))
 }
 
-// markup are the characters that mean something in Markdown, in the middle of a line or at its beginning.
+// markup are the characters that mean something in Markdown, in the middle of a line or at its
+// beginning.
 const markup = "\\`*_{}[]()<>#+!|&~@"
 
 // text is a sentence in Markdown that stays one: file names stand in it.

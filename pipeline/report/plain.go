@@ -9,10 +9,12 @@ import (
 	"rootwatch/classify/plain"
 )
 
-// columns measures texts as terminals do that are not set to a language of East Asia: the same everywhere.
+// columns measures texts as terminals do that are not set to a language of East Asia: the same
+// everywhere.
 var columns = runewidth.Condition{StrictEmojiNeutral: true}
 
-// width is how many columns a plain text takes. Nearly all are ASCII, and a report has millions of them.
+// width is how many columns a plain text takes. Nearly all are ASCII, and a report has millions of
+// them.
 func width(s string) int {
 	if whole, marked := strings.CutSuffix(s, plain.Mark); ascii(whole) {
 		if marked {
@@ -33,7 +35,8 @@ func ascii(s string) bool {
 	return true
 }
 
-// cut is a text that may be kept, of maxText bytes at most: what is left out does not stay in memory.
+// cut is a text that may be kept, of maxText bytes at most: what is left out does not stay in
+// memory.
 func cut(s string) string { return plain.Cut(s, maxText) }
 
 // split breaks a plain text into lines of so many columns.
@@ -68,8 +71,8 @@ func pad(s string, columns int) string {
 	return s + strings.Repeat(" ", max(0, columns-width(s)))
 }
 
-// code is a text in Markdown that stays a text: a code span, in which there are neither links nor markup, without the
-// two characters that could end the span or the cell of a table.
+// code is a text in Markdown that stays a text: a code span, in which there are neither links nor
+// markup, without the two characters that could end the span or the cell of a table.
 func code(s string) string {
 	if s == "" {
 		return "–"

@@ -48,7 +48,8 @@ func (p *Progress) Stop() {
 }
 
 func (p *Progress) run(ctx context.Context, w io.Writer, m Measure, after time.Duration) {
-	// Bars measure the rate from the beginning on, unseen. Which of them is shown depends on what there is to be read.
+	// Bars measure the rate from the beginning on, unseen. Which of them is shown depends on what
+	// there is to be read.
 	shown := &gate{Writer: w}
 	bar, spinner := newBar(shown, math.MaxInt64), newBar(shown, -1)
 	tick := time.NewTicker(250 * time.Millisecond)

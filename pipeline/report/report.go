@@ -82,7 +82,8 @@ func (r *Report) Take(ctx context.Context, f *pipeline.Finding) error {
 	return nil
 }
 
-// Copy takes a copy, which the pipeline shows to nobody else: it may be the call that is to be explained.
+// Copy takes a copy, which the pipeline shows to nobody else: it may be the call that is to be
+// explained.
 func (r *Report) Copy(f *pipeline.Finding) {
 	if r.cfg.Wants != nil && !r.cfg.Wants(f) {
 		r.explanation.leaveOut(f)

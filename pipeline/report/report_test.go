@@ -76,8 +76,8 @@ func sessionOf(key, created string) string {
 
 const (
 	browser = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
-	// hostile tries to drive the terminal, to turn the direction of writing, to break lines, cells and code spans, and to
-	// bring in links and HTML.
+	// hostile tries to drive the terminal, to turn the direction of writing, to break lines, cells
+	// and code spans, and to bring in links and HTML.
 	hostile = "\x1b[2J\x1b]0;pwned\x07\u202egnp.exe\nforged line | cell ` span\r\n<img src=x onerror=alert(1)> [a](http://example.com) @everyone \u009b31m\x00\xff 世界 é"
 )
 
@@ -315,7 +315,8 @@ func TestSignInsBelongToTheSessionThatTheyOpen(t *testing.T) {
 	}
 }
 
-// How a call ended is the service's word, never a text that the caller chose and the response repeats.
+// How a call ended is the service's word, never a text that the caller chose and the response
+// repeats.
 func TestResultsAreTheServicesWord(t *testing.T) {
 	call := func(service, name, more string) *classify.Event {
 		return finding(t, "a", record("e", "2026-11-02T08:00:00Z", service, name, "203.0.113.7", "cli", "", more)).Event

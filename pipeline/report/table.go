@@ -20,8 +20,8 @@ type Screen struct {
 	Color bool // ANSI colours
 }
 
-// Table writes the calls for a terminal: those that nobody has explained session by session, then those that services made,
-// summed up, then the totals.
+// Table writes the calls for a terminal: those that nobody has explained session by session, then
+// those that services made, summed up, then the totals.
 func (c *collection) Table(w io.Writer, screen Screen, read coverage.Summary) error {
 	out := bufio.NewWriter(w)
 	sessions := c.sessions()
@@ -145,8 +145,9 @@ func (g grid) row(cells []string) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// floors are how far columns may shrink on a screen that is too narrow, one stage after another: first the user agent,
-// which is the longest and says least, then what can be recognised by its beginning.
+// floors are how far columns may shrink on a screen that is too narrow, one stage after another:
+// first the user agent, which is the longest and says least, then what can be recognised by its
+// beginning.
 var floors = []grid{
 	{1 << 20, 1 << 20, 1 << 20, 1 << 20, 24, 1 << 20, 1 << 20, 1 << 20},
 	{20, 9, 20, 15, 12, 3, 8, 15},
@@ -164,7 +165,8 @@ var (
 	narrow     = [][]int{{0, 1, 2, 3}, {5, 6, 7, 4}}
 )
 
-// widest is how many characters a column shows at most: a long name must not push the other columns off the screen.
+// widest is how many characters a column shows at most: a long name must not push the other columns
+// off the screen.
 const widest = 200
 
 // indent stands before the second line of a call.
@@ -226,7 +228,8 @@ func (l layout) write(out io.Writer, cells []string) {
 	}
 }
 
-// shrink takes so many columns from those that are furthest above their floors, and returns what is left to be taken.
+// shrink takes so many columns from those that are furthest above their floors, and returns what is
+// left to be taken.
 func (g grid) shrink(floor grid, over int) int {
 	for ; over > 0; over-- {
 		most, spare := -1, 0

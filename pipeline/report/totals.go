@@ -17,7 +17,8 @@ func all(read coverage.Summary) int {
 // maxNamed is how many files are named in a sentence.
 const maxNamed = 3
 
-// totals say in sentences what was read; unexplained and invoked are the root calls that were asked for.
+// totals say in sentences what was read; unexplained and invoked are the root calls that were asked
+// for.
 func totals(read coverage.Summary, unexplained, invoked int) []string {
 	of := []string{counted(unexplained, "unexplained root call", "unexplained root calls"), number(invoked) + " by services themselves"}
 	for _, p := range []struct {

@@ -1,5 +1,5 @@
-// Package yamlfile reads what operators write, YAML or JSON, so that an error tells the line and what to do. It stands
-// beneath the packages that know what is in a file; it does no I/O.
+// Package yamlfile reads what operators write, YAML or JSON, so that an error tells the line and
+// what to do. It stands beneath the packages that know what is in a file; it does no I/O.
 package yamlfile
 
 import (
@@ -17,7 +17,8 @@ import (
 	"rootwatch/classify/plain"
 )
 
-// MaxSize is how many bytes a file may have. The names of 10,000 accounts, as AWS lists them, take 3 MB.
+// MaxSize is how many bytes a file may have. The names of 10,000 accounts, as AWS lists them, take
+// 3 MB.
 const MaxSize = 32 << 20
 
 // Problem is one thing that is wrong with a file.
@@ -33,7 +34,8 @@ func (p Problem) String() string {
 	return fmt.Sprintf("line %d: %s", p.Line, p.Text)
 }
 
-// Problems is the error of a file that cannot be used: all that is wrong with it, in the order of its lines.
+// Problems is the error of a file that cannot be used: all that is wrong with it, in the order of
+// its lines.
 type Problems []Problem
 
 // Error is the first of them on one line, with the number of the others.
@@ -63,8 +65,9 @@ func whole(format string, args ...any) error {
 	return Problems{{0, fmt.Sprintf(format, args...)}}
 }
 
-// Parse reads one document. A scalar's value is the text as it stands there, so that an account's id keeps its zeros.
-// Anchors and aliases are refused: what stands in a file is what is meant, and a small file cannot unfold into a large one.
+// Parse reads one document. A scalar's value is the text as it stands there, so that an account's
+// id keeps its zeros. Anchors and aliases are refused: what stands in a file is what is meant, and
+// a small file cannot unfold into a large one.
 func Parse(data []byte) (*yaml.Node, error) {
 	switch {
 	case len(data) > MaxSize:
@@ -122,8 +125,8 @@ type Field struct {
 	Value *yaml.Node
 }
 
-// Fields are the members of a mapping in their order; of a key that stands there twice only the first, and a problem.
-// what names the mapping in a sentence.
+// Fields are the members of a mapping in their order; of a key that stands there twice only the
+// first, and a problem. what names the mapping in a sentence.
 func Fields(n *yaml.Node, what string, problems *Problems) (fields []Field) {
 	if n.Kind != yaml.MappingNode {
 		problems.Add(n, "%s is %s, want keys with values", what, Kind(n))

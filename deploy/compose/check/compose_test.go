@@ -14,7 +14,8 @@ import (
 
 const file = "../../compose.yaml"
 
-// load reads the file as `docker compose config` would: against the schema, with references resolved.
+// load reads the file as `docker compose config` would: against the schema, with references
+// resolved.
 func load(t *testing.T) *types.Project {
 	t.Helper()
 	options, err := cli.NewProjectOptions([]string{file})
@@ -98,8 +99,8 @@ func TestMountedFilesAreThere(t *testing.T) {
 	}
 }
 
-// What the files inside name must be what compose.yaml calls it: a rename in one of them fails here, not on the
-// machine of somebody who tries it.
+// What the files inside name must be what compose.yaml calls it: a rename in one of them fails
+// here, not on the machine of somebody who tries it.
 func TestFilesInsideAgreeWithCompose(t *testing.T) {
 	project := load(t)
 	mounted := func(service, target string) bool {

@@ -14,12 +14,13 @@ type metric struct {
 	name   string
 	typ    metricType
 	labels []string // sorted
-	// lazy marks a metric that an idle worker need not show: its series are born with what they count.
+	// lazy marks a metric that an idle worker need not show: its series are born with what they
+	// count.
 	lazy bool
 }
 
-// contract is what the worker promises to export, in the order of its documentation. Rules and dashboards stand on
-// it: a name that is not here does not exist.
+// contract is what the worker promises to export, in the order of its documentation. Rules and
+// dashboards stand on it: a name that is not here does not exist.
 var contract = []metric{
 	{"rootwatch_root_calls_total", counter, []string{"reason", "verdict"}, false},
 	{"rootwatch_root_calls_by_account_total", counter, []string{"account_id", "verdict"}, true},
@@ -50,7 +51,8 @@ var contract = []metric{
 	{"process_start_time_seconds", gauge, nil, false},
 }
 
-// values are the closed lists of label values, where a rule may ask for one. "metric label" is the key.
+// values are the closed lists of label values, where a rule may ask for one. "metric label" is the
+// key.
 var values = map[string][]string{
 	"rootwatch_root_calls_total verdict": {"service_invoked", "unexplained", "expected"},
 	"rootwatch_root_calls_total reason": {
@@ -65,8 +67,9 @@ var values = map[string][]string{
 	"rootwatch_fetches_total result":               {"ok", "throttled", "failed", "expired_iterator", "strange"},
 }
 
-// unmissable are counters of which one count is enough for an alert. increase() and its kin do not see a count that is
-// there at the first scrape, nor one over a gap that is longer than their range: no alert may stand on that.
+// unmissable are counters of which one count is enough for an alert. increase() and its kin do not
+// see a count that is there at the first scrape, nor one over a gap that is longer than their
+// range: no alert may stand on that.
 var unmissable = []string{
 	"rootwatch_root_calls_total", "rootwatch_root_calls_by_account_total", "rootwatch_data_loss_total",
 	"rootwatch_accounts_overflow_total", "rootwatch_alert_deliveries_total",

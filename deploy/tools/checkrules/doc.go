@@ -1,4 +1,5 @@
-// Command checkrules checks what promtool does not know about the files in deploy/prometheus and deploy/runbooks:
+// Command checkrules checks what promtool does not know about the files in deploy/prometheus and
+// deploy/runbooks:
 //
 //   - every metric, label and label value in a rule is one that the worker exports (contract.go);
 //   - alerts follow the conventions: severity, summary without a value, description, runbook_url;

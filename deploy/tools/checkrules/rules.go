@@ -20,7 +20,8 @@ var (
 	severities = []string{"critical", "warning", "info"}
 	// recordName is level:metric:operation, as Prometheus's naming practice has it.
 	recordName = regexp.MustCompile(`^[a-z_]+:rootwatch_[a-z_]+:[a-z0-9_]+$`)
-	// valueInText finds a sample's value in a template: in a summary it would make each evaluation another text.
+	// valueInText finds a sample's value in a template: in a summary it would make each evaluation
+	// another text.
 	valueInText = regexp.MustCompile(`\$value|\.Value`)
 	promQL      = parser.NewParser(parser.Options{})
 )
@@ -122,7 +123,7 @@ func checkExpr(expr parser.Expr, alert bool) []string {
 	return faults
 }
 
-// inRange says whether the selector is the range of a function: metric[15m].
+// inRange reports whether the selector is the range of a function: metric[15m].
 func inRange(above []parser.Node) bool {
 	if len(above) == 0 {
 		return false
@@ -131,7 +132,8 @@ func inRange(above []parser.Node) bool {
 	return ok
 }
 
-// growth is the function above the selector that looks at a counter's growth within its range, "" for none.
+// growth is the function above the selector that looks at a counter's growth within its range, ""
+// for none.
 func growth(above []parser.Node) string {
 	for _, node := range above {
 		if call, ok := node.(*parser.Call); ok && slices.Contains([]string{"increase", "rate", "irate", "delta", "idelta"}, call.Func.Name) {

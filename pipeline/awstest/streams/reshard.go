@@ -166,8 +166,8 @@ func updateShardCount(s *Service, _ *wire.Request, in *updateShardCountInput) (a
 }
 
 // rescale makes the open shards n equal ones by the only two things that can be done to a shard: it
-// splits at every new border that is not yet one, and merges what lies between two new borders. Some
-// shards exist for a moment only, without a record, as they do on AWS.
+// splits at every new border that is not yet one, and merges what lies between two new borders.
+// Some shards exist for a moment only, without a record, as they do on AWS.
 func (st *stream) rescale(n int, now time.Time) {
 	starts := uniformStarts(n)
 	borders := starts

@@ -30,8 +30,9 @@ type Config struct {
 	Application string  // name of the lease table
 	Worker      string  // unique to this process
 	Start       StartAt // the zero value: at the application's first start
-	// Ran returns when the application was first started and when it lived last, as far as something
-	// that outlives the lease table remembers; zero times if nothing does. Nil: nobody remembers.
+	// Ran returns when the application was first started and when it lived last, as far as
+	// something that outlives the lease table remembers; zero times if nothing does. Nil: nobody
+	// remembers.
 	Ran      func(context.Context) (firstStart, lastAlive time.Time, err error)
 	Duration time.Duration
 	Handoff  time.Duration // limit of a handoff

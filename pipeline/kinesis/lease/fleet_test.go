@@ -443,15 +443,14 @@ func (f *fleet) uneven() string {
 	}
 	open := 0
 	for id := range f.shards {
-		l := f.rows[id]
-		if l != nil && l.finished() {
+		switch l := f.rows[id]; {
+		case l != nil && l.finished():
 			continue
-		}
-		open++
-		if l == nil || !f.alive(l.owner) || l.claim != "" {
+		case l == nil, !f.alive(l.owner), l.claim != "":
 			return fmt.Sprintf("%s is %+v", id, l)
 		}
-		load[l.owner]++
+		open++
+		load[f.rows[id].owner]++
 	}
 	for name, n := range load {
 		if n > open/living+1 || n < open/living {

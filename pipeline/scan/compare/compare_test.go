@@ -84,7 +84,8 @@ var readers = []struct {
 	{"goccy/go-json minimal struct", byMinimalStruct(func(data []byte, v any) error { return goccy.Unmarshal(data, v) })},
 }
 
-// Every reader must find all root calls and be quiet about the others, or its speed is of no interest.
+// Every reader must find all root calls and be quiet about the others, or its speed is of no
+// interest.
 func TestReadersAgreeOnValidEvents(t *testing.T) {
 	for _, s := range scantest.New(1).Workload(4000) {
 		if s.Kind == scantest.Malformed {

@@ -28,8 +28,8 @@ func (g *Generator) raw(parts ...string) {
 	}
 }
 
-// parameters writes an object of about size bytes; large ones are lists of resources, policy documents
-// (JSON in a string, so full of escapes) or encoded user data, as in real traffic.
+// parameters writes an object of about size bytes; large ones are lists of resources, policy
+// documents (JSON in a string, so full of escapes) or encoded user data, as in real traffic.
 func (g *Generator) parameters(kind Kind, size int) {
 	if kind == Decoy {
 		g.raw(`{"userIdentity":{"type":"Root","arn":"arn:aws:iam::`, g.digits(12), `:root"},"note":"{\"type\":\"Root\"}","type":"Root","items":`)

@@ -39,9 +39,9 @@ func New(seed uint64) *Generator {
 	return &Generator{rng: rand.New(rand.NewPCG(seed, 0x726f6f74))}
 }
 
-// Workload returns n samples of EventBridge envelopes in the mix of a busy stream: one in a thousand by root
-// (a quarter of these with escapes), one in a thousand malformed, one in twenty a decoy, the others ordinary.
-// The first 200 hold at least one of each kind.
+// Workload returns n samples of EventBridge envelopes in the mix of a busy stream: one in a
+// thousand by root (a quarter of these with escapes), one in a thousand malformed, one in twenty a
+// decoy, the others ordinary. The first 200 hold at least one of each kind.
 func (g *Generator) Workload(n int) []Sample {
 	samples := make([]Sample, n)
 	for i := range samples {
@@ -85,7 +85,8 @@ func (g *Generator) Bare(kind Kind) []byte {
 	return g.finish(kind)
 }
 
-// finish returns a copy of what was written, broken in one of several ways when it is to be malformed.
+// finish returns a copy of what was written, broken in one of several ways when it is to be
+// malformed.
 func (g *Generator) finish(kind Kind) []byte {
 	out := append([]byte(nil), g.buf...)
 	if kind != Malformed {
@@ -165,7 +166,8 @@ func (g *Generator) identity(kind Kind, account string) {
 	}
 }
 
-// size draws the bytes of requestParameters: one in a hundred events is large, one in five thousand huge.
+// size draws the bytes of requestParameters: one in a hundred events is large, one in five thousand
+// huge.
 func (g *Generator) size() int {
 	switch n := g.rng.IntN(5000); {
 	case n == 0:
