@@ -40,9 +40,8 @@ type emitter struct {
 const (
 	maxCalls          = 2048
 	maxCallBytes      = 16 << 20 // of their events' texts
-	maxBatches        = 1024
+	maxBatches        = 100_000  // they are judged, and hold no records
 	maxBatchesInOrder = 2
-	maxBatchBytes     = 64 << 20 // of their records
 )
 
 // recordsAtOnce is how many calls are written down at a time at the most, and how many at the
@@ -64,7 +63,7 @@ type emission struct {
 	toRecord   *fairQueue[string, *judged]
 	busy       map[string]*judged // by id: told, or being told, and not at its end
 	lanes      map[string][]*work // by shard: batches that are not done, in order
-	held       struct{ calls, callBytes, batches, batchBytes int }
+	held       struct{ calls, callBytes, batches int }
 	unrecorded []*judged            // in the order in which they came, those at their end among them
 	shown      map[string][]*judged // by id: those that page and are not at their end
 }
@@ -125,7 +124,6 @@ func (e *emission) admit(ctx context.Context, w *work) {
 	if !batch.admitted {
 		batch.admitted = true
 		e.held.batches++
-		e.held.batchBytes += batch.bytes()
 		e.lanes[w.ShardID] = append(e.lanes[w.ShardID], batch)
 	}
 	batch.total.add(w.outcome)
@@ -133,7 +131,9 @@ func (e *emission) admit(ctx context.Context, w *work) {
 	if !left {
 		e.hold(batch, w.events)
 	}
-	batch.complete = w.whole == nil
+	if batch.complete = w.whole == nil; batch.complete {
+		w.judged()
+	}
 	e.settle(w.ShardID)
 	e.changed.Broadcast()
 	for e.full() && e.held.calls > 0 && ctx.Err() == nil { // without calls it waits for the rest of this very batch
@@ -147,7 +147,7 @@ func (e *emission) full() bool {
 	if e.inOrder {
 		batches = maxBatchesInOrder
 	}
-	return e.held.calls > maxCalls || e.held.callBytes > maxCallBytes || e.held.batches > batches || e.held.batchBytes > maxBatchBytes
+	return e.held.calls > maxCalls || e.held.callBytes > maxCallBytes || e.held.batches > batches
 }
 
 // hold puts calls into the queue. e.mu is held.
@@ -334,7 +334,6 @@ func (e *emission) settle(shard string) {
 		w := lane[0]
 		lane[0], lane = nil, lane[1:]
 		e.held.batches--
-		e.held.batchBytes -= w.bytes()
 		e.ages.remove(w.Batch)
 		if w.left {
 			w.done(Outcome{})

@@ -396,16 +396,16 @@ func TestTheLedgerIsAskedForAFewCallsAtOnce(t *testing.T) {
 func TestABatchThatIsLargerThanEmitMayHoldIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{Sinks: []Sink{new(kept)}})
-		b, done := batch(distinct(3*partEvents)...), false
-		b.Records = append([]Record{{Data: make([]byte, maxBatchBytes+1)}}, b.Records...)
+		const n = maxCalls + 3*partEvents
+		b, done := batch(distinct(n)...), false
 		b.Done = func(Outcome) { done = true }
 		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
 			err := submit(ctx, b)
 			time.Sleep(time.Minute)
 			return err
 		}))
-		if n := r.events()["root"]; err != nil || !done || n != 3*partEvents {
-			t.Errorf("error %v, done %v, %d root calls of %d", err, done, n, 3*partEvents)
+		if counted := r.events()["root"]; err != nil || !done || counted != n {
+			t.Errorf("error %v, done %v, %d root calls of %d", err, done, counted, n)
 		}
 	})
 }

@@ -21,11 +21,13 @@ type work struct {
 	whole *work // of a partial batch: the batch, which comes last and is Done
 
 	// What follows is emit's, which guards it: decode may still be busy with the batch.
-	admitted bool    // emit has seen something of the batch
-	complete bool    // emit has seen all of it
-	left     bool    // something of it was left to the next owner of the shard
-	calls    int     // under way
-	total    Outcome // of the batch and its partial batches
+	admitted bool // emit has seen something of the batch
+	complete bool // emit has seen all of it
+	left     bool // something of it was left to the next owner of the shard
+	calls    int  // under way
+	// The batch's records, which are gone when all of them are judged.
+	records, recordBytes int
+	total                Outcome // of the batch and its partial batches
 }
 
 // event is one CloudTrail event on its way through the stages.
@@ -63,12 +65,16 @@ func (w *work) add(ctx context.Context, e event) {
 	send(ctx, w.slot.out, part) // if ctx has ended the batch is never done, and read again
 }
 
-// bytes is the size of the batch's records, as received.
-func (w *work) bytes() (n int) {
+// judged lets go of the batch's records, and keeps what is to be counted of them.
+func (w *work) judged() {
+	w.records = len(w.Records)
 	for i := range w.Records {
-		n += len(w.Records[i].Data)
+		w.recordBytes += len(w.Records[i].Data)
 	}
-	return n
+	w.Records = nil
+	if w.Judged != nil {
+		w.Judged()
+	}
 }
 
 // expanded tells the source how many bytes of large texts are held for the batch.

@@ -183,12 +183,8 @@ func (m *metrics) advance(of *prometheus.GaugeVec, account, label string, at tim
 
 // batch counts all else in a batch, whose units ended as these results.
 func (m *metrics) batch(w *work, events Counts, now time.Time) {
-	m.records.Add(float64(len(w.Records)))
-	size := 0
-	for i := range w.Records {
-		size += len(w.Records[i].Data)
-	}
-	m.recordBytes.Add(float64(size))
+	m.records.Add(float64(w.records))
+	m.recordBytes.Add(float64(w.recordBytes))
 	for r, n := range events {
 		if n > 0 && Result(r) != ResultRoot { // root calls are counted one by one, when they are finished
 			m.events.WithLabelValues(Result(r).String()).Add(float64(n))

@@ -253,7 +253,7 @@ func TestAFullPipelineHoldsItsSourceBack(t *testing.T) {
 		inOrder bool
 		least   int32
 		most    int32
-	}{{"in order", true, 2, 15}, {"many at a time", false, maxBatches, maxBatches + 15}} {
+	}{{"in order", true, 2, 15}, {"many at a time", false, maxCalls, maxCalls + 15}} {
 		t.Run(tt.name, func(t *testing.T) { testAFullPipeline(t, tt.inOrder, tt.least, tt.most) })
 	}
 }
@@ -266,7 +266,7 @@ func testAFullPipeline(t *testing.T, inOrder bool, least, most int32) {
 		finished := make(chan error)
 		go func() {
 			var all batches
-			for i := range 2 * maxBatches {
+			for i := range 2 * maxCalls {
 				all = append(all, batch(withID(rootEvent, fmt.Sprint("root-", i))))
 			}
 			finished <- r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
@@ -285,7 +285,7 @@ func testAFullPipeline(t *testing.T, inOrder bool, least, most int32) {
 		if err := <-finished; err != nil {
 			t.Error(err)
 		}
-		if n := r.events()["root"]; n != 2*maxBatches {
+		if n := r.events()["root"]; n != 2*maxCalls {
 			t.Errorf("%d root calls were counted, want all", n)
 		}
 	})

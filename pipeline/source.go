@@ -30,6 +30,11 @@ type Batch struct {
 	// the source looked for their ends, that root surely did not make them: they are counted and
 	// not decoded again.
 	NotRoot int
+	// Judged, if set, is called once, before Done, when all events of the batch are judged: its
+	// records are not looked at any more, and the source may use their memory for others. What is
+	// not recorded, because the ledger is gone, must not keep others from being read and judged.
+	// Like Done it should only take note.
+	Judged func()
 	// Done is called once, by emit, after everything in the batch is finished: only then may the
 	// source checkpoint it. A batch whose Done is never called (the pipeline was cut short) must be
 	// read again. It holds the whole line up while it runs, so it should only take note. nil if

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -249,6 +250,48 @@ func TestNothingIsUnrecordedAfterTheRun(t *testing.T) {
 		}))
 		if n := testutil.ToFloat64(r.emit.metrics.unrecorded); err != nil || n != 0 || r.Oldest() != 0 {
 			t.Errorf("error %v; %v calls are unrecorded after the run, the oldest batch is %v old", err, n, r.Oldest())
+		}
+	})
+}
+
+// While the ledger is gone a shard with a call that is not recorded has ever more batches waiting
+// behind it. They must not keep the calls of other shards from paging, however long it takes, and
+// must not hold their records.
+func TestALedgerThatIsGoneForHoursSilencesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, judged := time.Now(), 0
+		ledger := &flakyLedger{record: func(*Finding) (Recorded, error) {
+			if time.Since(start) < 3*time.Hour {
+				return 0, errors.New("access denied")
+			}
+			return First, nil
+		}}
+		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}, Logger: slog.New(slog.DiscardHandler)})
+		done := 0
+		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
+			send := func(shard, record string) {
+				b := batch(record)
+				b.ShardID, b.Judged, b.Done = shard, func() { judged++ }, func(Outcome) { done++ }
+				if err := submit(ctx, b); err != nil {
+					t.Error(err)
+				}
+			}
+			send("stuck", rootEvent)
+			for range 2 * 3600 {
+				send("stuck", userEvent)
+				time.Sleep(time.Second)
+			}
+			send("other", strings.ReplaceAll(withID(rootEvent, "other"), "111122223333", "444455556666"))
+			time.Sleep(defaultPatience + time.Second)
+			paging := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
+			if len(paging) != 2 || judged != 2*3600+2 || done != 0 {
+				t.Errorf("after two hours %d batches are judged and %d done, and the paging series are %v", judged, done, paging)
+			}
+			time.Sleep(2 * time.Hour)
+			return nil
+		}))
+		if err != nil || r.events()["root"] != 2 || done != 2*3600+2 || r.series("rootwatch_records_total")[""] != 2*3600+2 {
+			t.Errorf("error %v, %d done, events %v", err, done, r.events())
 		}
 	})
 }

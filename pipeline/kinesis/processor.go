@@ -42,6 +42,7 @@ func (submit processor) process(r *fetch.Reader, records []awstypes.Record) {
 		memory.Add(int64(bytes - expanded))
 		expanded = bytes
 	}
+	batch.Judged = free
 	batch.Done = func(pipeline.Outcome) {
 		free()
 		if !batch.Abandoned() { // what the pipeline has left, or has finished too late, its next owner reads again

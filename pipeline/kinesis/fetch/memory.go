@@ -7,9 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// memory bounds the memory of all fetches and of the batches in flight, in bytes. Reservations are
-// served in the order of asking, so that a large one is not starved by small ones. One that is
-// larger than the whole memory waits until nothing else is reserved: some fetch can always go on.
+// memory bounds the memory of all fetches and of the batches that are not judged yet, in bytes.
+// Reservations are served in the order of asking, so that a large one is not starved by small ones.
+// One that is larger than the whole memory waits until nothing else is reserved: some fetch can
+// always go on.
 type memory struct {
 	total int64
 	gauge prometheus.Gauge
