@@ -60,7 +60,7 @@ func (f *runFlags) register(cmd *kingpin.CmdClause) {
 	durationFlag(cmd, "kinesis.lease-duration", "A shard whose worker has not renewed its lease for this long is taken over. At least 2s.", &f.leaseDuration, "20s", 2*time.Second)
 	durationFlag(cmd, "kinesis.checkpoint-interval", "How often progress is written to the lease table.", &f.checkpointInterval, "1s", time.Millisecond)
 	intFlag(cmd, "kinesis.max-records", "Records to ask for in one read of a shard, 1 to 10000.", &f.maxRecords, "1000", 1, 10_000)
-	bytesFlag(cmd, "kinesis.fetch-memory", "Memory for all reads and the records in flight together, e.g. 64MiB. At least 16MiB.", &f.fetchMemory, "64MiB", 16)
+	bytesFlag(cmd, "kinesis.fetch-memory", "Memory for all reads and the records that are not judged yet, e.g. 64MiB. At least 16MiB.", &f.fetchMemory, "64MiB", 16)
 	cmd.Flag("eventbridge.trusted-source", "Sources of EventBridge events, besides AWS's own aws.*, whose CloudTrail events are believed: for organisations that republish them. Separated by commas; a repeated flag adds.").PlaceHolder("SOURCE,...").SetValue(&listFlag{&f.trustedSources})
 	cmd.Flag("heartbeat.regions", "Regions whose forwarders send a heartbeat, separated by commas: each is expected from the start on, so that one that never reports is noticed.").PlaceHolder("REGION,...").
 		SetValue(&checkedList{listFlag{&f.heartbeatRegions}, "heartbeat.regions", "regions such as eu-west-1, separated by commas", checkRegion, false})
