@@ -24,16 +24,16 @@ import (
 // Of a batch that is cut short only the root calls that were finished are counted. It is read again
 // later: its other events are counted then, and those root calls are duplicates.
 type emitter struct {
-	sinks   []Sink
-	ledger  Ledger
-	metrics *metrics
-	log     *slog.Logger
-	now     func() time.Time
-	onCopy  func(*Finding)
-	inOrder bool          // one call after the other, in the order in which they came
-	patient time.Duration // how long a call waits for sinks and ledger before it pages without them
-	ages    *ages
-	waits   *waits
+	sinks     []Sink
+	ledger    Ledger
+	metrics   *metrics
+	log       *slog.Logger
+	now       func() time.Time
+	onCopy    func(*Finding)
+	inOrder   bool          // one call after the other, in the order in which they came
+	pageAfter time.Duration // how long a call waits for sinks and ledger before it pages without them
+	ages      *ages
+	waits     *waits
 }
 
 // What emit holds at the most of what has not come to its end: beyond that the pipeline is full.
@@ -59,7 +59,7 @@ type emission struct {
 
 	mu         sync.Mutex // guards what follows, the batches' members that emit alone uses, and judged's members
 	changed    *sync.Cond // whatever somebody may wait for has changed, or ctx has ended
-	toTell     *fairQueue[string, *judged]
+	toSinks    *fairQueue[string, *judged]
 	toRecord   *fairQueue[string, *judged]
 	busy       map[string]*judged // by id: told, or being told, and not at its end
 	lanes      map[string][]*work // by shard: batches that are not done, in order
@@ -84,7 +84,7 @@ type judged struct {
 func newEmission(s *emitter) *emission {
 	e := &emission{
 		emitter: s, limiter: newLimiter(recordsAtOnceLeast, recordsAtOnceStart, recordsAtOnce),
-		toTell: newFairQueue[string, *judged](), toRecord: newFairQueue[string, *judged](),
+		toSinks: newFairQueue[string, *judged](), toRecord: newFairQueue[string, *judged](),
 		busy: make(map[string]*judged), lanes: make(map[string][]*work), shown: make(map[string][]*judged),
 	}
 	e.changed = sync.NewCond(&e.mu)
@@ -104,7 +104,7 @@ func (s *emitter) start(ctx context.Context, running *sync.WaitGroup, in <-chan 
 			e.admit(ctx, w)
 		}
 	})
-	running.Go(func() { e.tellAll(ctx) })
+	running.Go(func() { e.sinkAll(ctx) })
 	running.Go(func() { e.recordAll(ctx, running) })
 	running.Go(func() { e.watch(ctx) })
 }
@@ -159,7 +159,7 @@ func (e *emission) hold(batch *work, events []event) {
 		e.held.callBytes += j.size
 		batch.calls++
 		e.unrecorded = append(e.unrecorded, j)
-		e.toTell.push(e.turn(j.f), j)
+		e.toSinks.push(e.turn(j.f), j)
 	}
 }
 
@@ -195,9 +195,9 @@ func (e *emission) next(ctx context.Context, queue *fairQueue[string, *judged]) 
 	return nil
 }
 
-// tellAll takes each call to the sinks, one at a time.
-func (e *emission) tellAll(ctx context.Context) {
-	for j := e.next(ctx, e.toTell); j != nil; j = e.next(ctx, e.toTell) {
+// sinkAll takes each call to the sinks, one at a time.
+func (e *emission) sinkAll(ctx context.Context) {
+	for j := e.next(ctx, e.toSinks); j != nil; j = e.next(ctx, e.toSinks) {
 		switch {
 		case j.w.Abandoned != nil && j.w.Abandoned():
 			e.end(j, nil)
@@ -206,7 +206,7 @@ func (e *emission) tellAll(ctx context.Context) {
 			e.end(j, e.copied(j.f))
 			continue
 		}
-		if e.tell(ctx, j.f) != nil {
+		if e.sink(ctx, j.f) != nil {
 			return
 		}
 		if e.inOrder {
@@ -220,10 +220,10 @@ func (e *emission) tellAll(ctx context.Context) {
 	}
 }
 
-// tell fails only when ctx ends.
-func (e *emission) tell(ctx context.Context, f *Finding) error {
+// sink fails only when ctx ends.
+func (e *emission) sink(ctx context.Context, f *Finding) error {
 	for _, sink := range e.sinks {
-		err := e.insist(ctx, f, sinks, func() error {
+		err := e.untilTaken(ctx, f, sinks, func() error {
 			err := recovered(func() error { return sink.Take(ctx, f) })
 			if err != nil && ctx.Err() == nil {
 				e.metrics.sinkFailures.Inc()
@@ -257,7 +257,7 @@ func (e *emission) recordAll(ctx context.Context, running *sync.WaitGroup) {
 func (e *emission) record(ctx context.Context, j *judged) {
 	f, turn := j.f, !e.inOrder
 	var outcome Recorded
-	err := e.insist(ctx, f, theLedger, func() (err error) {
+	err := e.untilTaken(ctx, f, theLedger, func() (err error) {
 		if !turn {
 			if err := e.limiter.acquire(ctx); err != nil {
 				return err
@@ -282,7 +282,7 @@ func (e *emission) record(ctx context.Context, j *judged) {
 	default:
 		result = *e.copied(f)
 	}
-	err = e.insist(ctx, f, "the ledger did not note an account's newest call", func() error {
+	err = e.untilTaken(ctx, f, "the ledger did not note an account's newest call", func() error {
 		return recovered(func() error { return e.ledger.Settle(ctx, f) })
 	})
 	if err != nil {
@@ -306,7 +306,7 @@ func (e *emission) end(j *judged, result *Result) {
 	defer e.mu.Unlock()
 	delete(e.busy, j.f.ID)
 	for _, waiting := range j.behind {
-		e.toTell.push(e.turn(waiting.f), waiting)
+		e.toSinks.push(e.turn(waiting.f), waiting)
 	}
 	e.hide(j)
 	e.held.calls--
@@ -347,9 +347,9 @@ func (e *emission) settle(shard string) {
 	}
 }
 
-// insist repeats try, with growing pauses, until it succeeds or ctx ends: a root call is not given
-// up.
-func (s *emitter) insist(ctx context.Context, f *Finding, by taker, try func() error) error {
+// untilTaken repeats try, with growing pauses, until it succeeds or ctx ends: a root call is not
+// given up.
+func (s *emitter) untilTaken(ctx context.Context, f *Finding, by taker, try func() error) error {
 	failed, end := s.waits.begin(by)
 	defer end()
 	return retry.Do(ctx, longestPause, try, func(err error, pause time.Duration) {

@@ -146,7 +146,7 @@ func TestAnExpectedCallThatIsNotRecordedDoesNotPage(t *testing.T) {
 		go func() {
 			ended <- r.Run(t.Context(), batches{batch(withID(rootEvent, "planned-1"), withID(rootEvent, "other"))})
 		}()
-		time.Sleep(defaultPatience + time.Second)
+		time.Sleep(defaultPageAfter + time.Second)
 		if n := r.series("rootwatch_unrecorded_root_calls")[""]; n != 1 {
 			t.Errorf("%v calls page without being recorded, want the one that nobody expects", n)
 		}

@@ -86,9 +86,9 @@ func (l *MemoryLedger) Record(_ context.Context, f *Finding) (Recorded, error) {
 	return outcome, nil
 }
 
-// Learn takes over what another ledger has under an id: without it calls that share the id would be
-// told apart otherwise than there.
-func (l *MemoryLedger) Learn(id string, identity Identity, verdict classify.Verdict, reason classify.Reason, severity classify.Severity) {
+// Remember takes over what another ledger has under an id: without it calls that share the id would
+// be told apart otherwise than there.
+func (l *MemoryLedger) Remember(id string, identity Identity, verdict classify.Verdict, reason classify.Reason, severity classify.Severity) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls.Add(id, remembered{identity, verdict, reason, severity})

@@ -43,9 +43,9 @@ type Config struct {
 	// other, in the order in which they come. Otherwise accounts take turns, and many calls are
 	// recorded at a time.
 	InOrder bool
-	// Patience is how long a root call waits for the sinks and the ledger before it is shown in the
-	// series that pages without them. Default 10 s.
-	Patience time.Duration
+	// PageAfter is how long a root call waits for the sinks and the ledger before it is shown in
+	// the series that pages without them. Default 10 s.
+	PageAfter time.Duration
 	// DedupSize is how many root calls the default ledger remembers. Default 100,000.
 	DedupSize int
 	// TrustedSources are values of an EventBridge envelope's `source`, besides AWS's own, whose
@@ -79,8 +79,8 @@ func (c *Config) setDefaults() {
 	orDefault(&c.MaxExpanded, 32<<20)
 	orDefault(&c.MaxEvents, 100_000)
 	orDefault(&c.DecodeWorkers, runtime.GOMAXPROCS(0))
-	if c.Patience == 0 {
-		c.Patience = defaultPatience
+	if c.PageAfter == 0 {
+		c.PageAfter = defaultPageAfter
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -111,8 +111,8 @@ func (c *Config) check() error {
 			return fmt.Errorf("configure pipeline: %s is %d, must be positive (0 for the default)", n.name, n.value)
 		}
 	}
-	if c.Patience < 0 {
-		return fmt.Errorf("configure pipeline: Patience is %s, must be positive (0 for the default)", c.Patience)
+	if c.PageAfter < 0 {
+		return fmt.Errorf("configure pipeline: PageAfter is %s, must be positive (0 for the default)", c.PageAfter)
 	}
 	if slices.Contains(c.TrustedSources, "") {
 		return errors.New("configure pipeline: a trusted source is empty; name the value of the envelope's \"source\"")
@@ -164,7 +164,7 @@ func New(cfg Config) (*Pipeline, error) {
 		classify: &classifier{log: cfg.Logger, account: cfg.Account, expects: cfg.Expects, dryRun: cfg.DryRun},
 		emit: &emitter{
 			sinks: cfg.Sinks, ledger: ledger, metrics: m, log: cfg.Logger, now: cfg.Now, onCopy: cfg.Copy,
-			inOrder: cfg.InOrder, patient: cfg.Patience, ages: ages, waits: newWaits(),
+			inOrder: cfg.InOrder, pageAfter: cfg.PageAfter, ages: ages, waits: newWaits(),
 		},
 		workers: cfg.DecodeWorkers,
 	}, nil
@@ -238,16 +238,16 @@ func (p *Pipeline) Run(ctx context.Context, src Source) (err error) {
 // source that waits to hand a batch over counts too.
 func (p *Pipeline) Oldest() time.Duration { return p.emit.ages.oldest() }
 
-// Stuck is an error if the oldest batch has been in the pipeline for longer than patience. It names
+// Stuck is an error if the oldest batch has been in the pipeline for longer than limit. It names
 // the sinks or the ledger if one of them has not taken a root call for as long.
-func (p *Pipeline) Stuck(patience time.Duration) error {
+func (p *Pipeline) Stuck(limit time.Duration) error {
 	age := p.Oldest()
-	if age <= patience {
+	if age <= limit {
 		return nil
 	}
 	names := map[taker]string{sinks: "the log or another sink", theLedger: string(theLedger)}
 	stuck := fmt.Errorf("the oldest batch has been in the pipeline for %s", age.Round(time.Second))
-	for _, w := range p.emit.waits.overdue(patience) {
+	for _, w := range p.emit.waits.overdue(limit) {
 		waited := time.Since(w.since).Round(time.Second)
 		if w.err == nil {
 			stuck = fmt.Errorf("%w; %s has not answered for %s", stuck, names[w.taker], waited)

@@ -47,14 +47,14 @@ func (w *waits) begin(t taker) (failed func(error), end func()) {
 		}
 }
 
-// overdue is, for each taker that has not taken a call for longer than patience, the oldest of such
+// overdue is, for each taker that has not taken a call for longer than limit, the oldest of such
 // calls.
-func (w *waits) overdue(patience time.Duration) []wait {
+func (w *waits) overdue(limit time.Duration) []wait {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	oldest := make(map[taker]wait)
 	for call := range w.under {
-		if known, ok := oldest[call.taker]; time.Since(call.since) > patience && (!ok || call.since.Before(known.since)) {
+		if known, ok := oldest[call.taker]; time.Since(call.since) > limit && (!ok || call.since.Before(known.since)) {
 			oldest[call.taker] = *call
 		}
 	}

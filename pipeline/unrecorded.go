@@ -14,8 +14,8 @@ import (
 // recorded; then the moment that was shown is what the ledger keeps, so that nothing pages a second
 // time.
 
-// defaultPatience is how long a call waits to be recorded before it pages without that.
-const defaultPatience = 10 * time.Second
+// defaultPageAfter is how long a call waits to be recorded before it pages without that.
+const defaultPageAfter = 10 * time.Second
 
 // staleCount is how old the moment of counting may get while the ledger does not answer. The rule
 // that pages looks back a day: a series that is born older than that would page nobody.
@@ -51,7 +51,7 @@ func (e *emission) raiseOverdue(now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	due := 0
-	for ; due < len(e.unrecorded) && (e.unrecorded[due].f == nil || now.Sub(e.unrecorded[due].since) >= e.patient); due++ {
+	for ; due < len(e.unrecorded) && (e.unrecorded[due].f == nil || now.Sub(e.unrecorded[due].since) >= e.pageAfter); due++ {
 		if j := e.unrecorded[due]; j.f != nil && e.news(j) {
 			e.count(j)
 			j.raised, j.known = true, j.f.Identity()
@@ -65,7 +65,7 @@ func (e *emission) raiseOverdue(now time.Time) time.Duration {
 	if len(e.unrecorded) == 0 {
 		return 0
 	}
-	return e.patient - now.Sub(e.unrecorded[0].since)
+	return e.pageAfter - now.Sub(e.unrecorded[0].since)
 }
 
 // news reports whether a call is more than a copy of one that is recorded, or of one that is shown

@@ -52,8 +52,8 @@ func TestACallPagesThoughItIsNotRecorded(t *testing.T) {
 				r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{sink}})
 				ended := make(chan error)
 				go func() { ended <- r.Run(t.Context(), batches{batch(rootEvent)}) }()
-				time.Sleep(defaultPatience + time.Second)
-				shown, early := r.series(paging), tt.after > defaultPatience
+				time.Sleep(defaultPageAfter + time.Second)
+				shown, early := r.series(paging), tt.after > defaultPageAfter
 				if len(shown) != 1 {
 					t.Errorf("%v is shown after %v", shown, time.Since(start))
 				}
@@ -216,7 +216,7 @@ func TestTheLedgerKeepsTheMomentThatWasShown(t *testing.T) {
 				r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}, Now: now})
 				ended := make(chan error)
 				go func() { ended <- r.Run(t.Context(), batches{batch(rootEvent)}) }()
-				time.Sleep(defaultPatience + time.Second)
+				time.Sleep(defaultPageAfter + time.Second)
 				shown := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
 				if err := <-ended; err != nil || len(shown) != 1 {
 					t.Errorf("error %v, shown %v", err, shown)
@@ -282,7 +282,7 @@ func TestALedgerThatIsGoneForHoursSilencesNobody(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			send("other", strings.ReplaceAll(withID(rootEvent, "other"), "111122223333", "444455556666"))
-			time.Sleep(defaultPatience + time.Second)
+			time.Sleep(defaultPageAfter + time.Second)
 			paging := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
 			if len(paging) != 2 || judged != 2*3600+2 || done != 0 {
 				t.Errorf("after two hours %d batches are judged and %d done, and the paging series are %v", judged, done, paging)

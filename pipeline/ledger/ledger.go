@@ -82,8 +82,8 @@ type Ledger struct {
 	healing  sync.Mutex    // held while a vanished table is made anew
 	raising  chan struct{} // holds one for each note that is being written
 
-	tidying sync.Mutex         // held while room is made in a full item, so that one of a batch's calls does it for all
-	tidied  map[string]tidying // by item; guarded by tidying
+	pruning  sync.Mutex         // held while room is made in a full item, so that one of a batch's calls does it for all
+	prunings map[string]pruning // by item; guarded by pruning
 
 	mu       sync.Mutex                     // guards what follows; of the maps by series the values are Unix milliseconds
 	writings map[*pipeline.Finding]*writing // of calls that are not settled
@@ -91,7 +91,7 @@ type Ledger struct {
 	noted    map[series]time.Time           // when the last one was made
 	newest   map[series]int64               // the newest known to be in the table
 	refused  map[series]int64               // the newest that the table did not take
-	strange  map[series]int64               // values from a wrong clock that have been told of
+	skewed   map[series]int64               // values from a wrong clock that have been told of
 	unsaved  []string                       // accounts that have come by a label value
 }
 
@@ -113,7 +113,7 @@ func New(cfg Config) (*Ledger, error) {
 	l := &Ledger{
 		cfg: cfg, recent: recent, raising: make(chan struct{}, notesAtOnce), writings: make(map[*pipeline.Finding]*writing),
 		notes: make(map[series]*note), noted: make(map[series]time.Time),
-		newest: make(map[series]int64), refused: make(map[series]int64), strange: make(map[series]int64), tidied: make(map[string]tidying),
+		newest: make(map[series]int64), refused: make(map[series]int64), skewed: make(map[series]int64), prunings: make(map[string]pruning),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "rootwatch_ledger_failures_total", Help: "Calls to the ledger's table that failed. They are made again, unless DynamoDB refuses to note an account's newest call."}),
 	}
 	if err := cfg.Registerer.Register(l.failures); err != nil {
@@ -245,7 +245,7 @@ func (l *Ledger) write(ctx context.Context, f *pipeline.Finding, w *writing) (ou
 	old, err = l.put(ctx, f, id, w, "")
 	if err == nil && old != nil && !f.Identity().Same(identityOf(old)) {
 		verdict, reason, severity := verdictOf(old)
-		l.recent.Learn(f.ID, identityOf(old), verdict, reason, severity)
+		l.recent.Remember(f.ID, identityOf(old), verdict, reason, severity)
 		w.other = l.newestOfCopy(old)
 		id, old, err = l.another(ctx, f, w, id, old)
 	}

@@ -30,13 +30,13 @@ const (
 	newestParts = 4
 	// lookBack is for how long a newest call matters: the rule that pages looks back a day.
 	lookBack = 48 * time.Hour
-	// tidyAbove is how many accounts with nothing newer than lookBack an item may have before they
+	// pruneAbove is how many accounts with nothing newer than lookBack an item may have before they
 	// are taken out: a full item takes no further account, and made-up account ids would fill it.
-	tidyAbove = 1000
-	// tidyAtOnce is how many of them one update takes out: DynamoDB allows an expression of 4 KB.
-	tidyAtOnce = 100
-	// tidyPause is the least time between two tries to make room in one item.
-	tidyPause = time.Minute
+	pruneAbove = 1000
+	// pruneAtOnce is how many of them one update takes out: DynamoDB allows an expression of 4 KB.
+	pruneAtOnce = 100
+	// prunePause is the least time between two tries to make room in one item.
+	prunePause = time.Minute
 	// clockError is how far another host's clock may be ahead. What lies further in the future was
 	// written by a wrong clock: it would be newer than every call to come, for as long as the clock
 	// was wrong.
@@ -59,8 +59,8 @@ type series struct {
 	severity classify.Severity
 }
 
-// tidying is the last try to make room in an item.
-type tidying struct {
+// pruning is the last try to make room in an item.
+type pruning struct {
 	at   time.Time
 	made bool
 }
@@ -109,14 +109,14 @@ func (l *Ledger) raise(ctx context.Context, s series, counted, to int64) error {
 	var missing *types.ResourceNotFoundException
 	switch {
 	case err == nil:
-		l.learn(l.newest, s, to)
+		l.keepNewest(l.newest, s, to)
 	case errors.As(err, &newer):
-		l.learn(l.newest, s, counted)
+		l.keepNewest(l.newest, s, counted)
 	case !awserr.Refused(err) || errors.As(err, &missing):
 		return fmt.Errorf("writing the newest call of account %s into ledger %s: %w", s.account, l.cfg.Table, err)
 	default: // the call itself is written down, and asking again would stop every shard for ever
 		l.failures.Inc()
-		l.learn(l.refused, s, to)
+		l.keepNewest(l.refused, s, to)
 		l.cfg.Logger.Error("the ledger does not take an account's newest call: this task alone shows it, until it ends",
 			"account_id", s.account, "severity", string(s.severity), "table", l.cfg.Table, "err", err)
 	}
@@ -143,14 +143,14 @@ func (l *Ledger) update(ctx context.Context, id string, s series, counted, to, f
 		return err
 	}
 	if old, ok := dynamo.Int(out.Attributes, s.account); ok && old > future {
-		l.tellStrange(s, old)
+		l.logSkew(s, old)
 	}
 	return nil
 }
 
-// learn keeps the newest of a series. A map that has grown too large, by made-up accounts, is begun
-// anew: what is forgotten in newest is asked for again.
-func (l *Ledger) learn(known map[series]int64, s series, at int64) {
+// keepNewest keeps the newest of a series. A map that has grown too large, by made-up accounts, is
+// begun anew: what is forgotten in newest is asked for again.
+func (l *Ledger) keepNewest(known map[series]int64, s series, at int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(known) >= mostKnown {
@@ -161,14 +161,14 @@ func (l *Ledger) learn(known map[series]int64, s series, at int64) {
 	}
 }
 
-// tellStrange tells of a value from a wrong clock, once.
-func (l *Ledger) tellStrange(s series, at int64) {
+// logSkew tells of a value from a wrong clock, once.
+func (l *Ledger) logSkew(s series, at int64) {
 	l.mu.Lock()
-	told := l.strange[s] == at
-	if len(l.strange) >= mostKnown {
-		clear(l.strange)
+	told := l.skewed[s] == at
+	if len(l.skewed) >= mostKnown {
+		clear(l.skewed)
 	}
-	l.strange[s] = at
+	l.skewed[s] = at
 	l.mu.Unlock()
 	if !told {
 		l.cfg.Logger.Error("the ledger's newest call of an account lies in the future, so a task's clock was wrong: it is ignored, and the next call takes its place",
@@ -184,29 +184,29 @@ func full(err error) bool {
 // makeRoom takes accounts whose newest calls matter no more out of a full item, and reports whether
 // that made room.
 func (l *Ledger) makeRoom(ctx context.Context, id string) bool {
-	l.tidying.Lock()
-	defer l.tidying.Unlock()
+	l.pruning.Lock()
+	defer l.pruning.Unlock()
 	now := l.cfg.Now()
-	if last, ok := l.tidied[id]; ok && now.Sub(last.at) < tidyPause {
+	if last, ok := l.prunings[id]; ok && now.Sub(last.at) < prunePause {
 		return last.made
 	}
 	item, err := l.get(ctx, id)
 	removed := 0
 	if err == nil {
-		removed, err = l.tidy(ctx, id, item)
+		removed, err = l.prune(ctx, id, item)
 	}
-	l.tidied[id] = tidying{now, removed > 0}
+	l.prunings[id] = pruning{now, removed > 0}
 	l.cfg.Logger.Warn("an item of the ledger is full: accounts without a call in two days were taken out", "item", id, "taken_out", removed, "err", err)
 	return removed > 0
 }
 
-// tidy takes up to tidyAbove accounts whose newest calls matter no more out of an item, the oldest
-// first. None goes that has had a call in the meantime.
-func (l *Ledger) tidy(ctx context.Context, id string, item dynamo.Item) (removed int, err error) {
+// prune takes up to pruneAbove accounts whose newest calls matter no more out of an item, the
+// oldest first. None goes that has had a call in the meantime.
+func (l *Ledger) prune(ctx context.Context, id string, item dynamo.Item) (removed int, err error) {
 	old := l.outdated(item)
-	old = old[:min(len(old), tidyAbove)]
+	old = old[:min(len(old), pruneAbove)]
 	limit := dynamo.Number(l.cfg.Now().Add(-lookBack).UnixMilli())
-	for accounts := range slices.Chunk(old, tidyAtOnce) {
+	for accounts := range slices.Chunk(old, pruneAtOnce) {
 		newest, _ := dynamo.Int(item, accounts[len(accounts)-1])
 		names := map[string]string{"#pruned": prunedName}
 		var remove, condition []string
@@ -223,7 +223,7 @@ func (l *Ledger) tidy(ctx context.Context, id string, item dynamo.Item) (removed
 		})
 		var changed *types.ConditionalCheckFailedException
 		switch {
-		case errors.As(err, &changed): // by a call, or by another task that tidies too
+		case errors.As(err, &changed): // by a call, or by another task that prunes too
 		case err != nil:
 			return removed, fmt.Errorf("taking accounts out of %s in ledger %s: %w", id, l.cfg.Table, err)
 		default:
@@ -283,8 +283,8 @@ read:
 				break read
 			}
 			all = append(all, l.newestIn(item, severity)...)
-			if len(l.outdated(item)) > tidyAbove {
-				if _, err := l.tidy(ctx, id, item); err != nil {
+			if len(l.outdated(item)) > pruneAbove {
+				if _, err := l.prune(ctx, id, item); err != nil {
 					l.cfg.Logger.Warn("accounts without a call in two days could not be taken out of the ledger's newest calls", "err", err)
 				}
 			}
@@ -310,7 +310,7 @@ func (l *Ledger) newestIn(item dynamo.Item, severity classify.Severity) []Newest
 		switch {
 		case !ok || at < old || account == prunedName:
 		case at > future:
-			l.tellStrange(series{account, severity}, at)
+			l.logSkew(series{account, severity}, at)
 		default:
 			all = append(all, Newest{account, severity, time.UnixMilli(at)})
 		}

@@ -95,7 +95,7 @@ func TestAnAccountWithACallInTheLookBackStays(t *testing.T) {
 	if err := l.update(t.Context(), id, series{"000000000007", classify.High}, counted.UnixMilli(), counted.UnixMilli(), counted.Add(time.Hour).UnixMilli()); err != nil {
 		t.Fatal(err)
 	}
-	removed, err := l.tidy(t.Context(), id, seen)
+	removed, err := l.prune(t.Context(), id, seen)
 	if err != nil || removed == 0 || removed >= 150 {
 		t.Errorf("%d were taken out (%v), want some", removed, err)
 	}
@@ -109,7 +109,7 @@ func TestAnItemIsTidiedBeforeItIsFull(t *testing.T) {
 	server := newServer(t)
 	l := task(t, server, "a")
 	id := newestID(classify.High, 0)
-	fill(t, l, id, tidyAbove+500, counted.Add(-49*time.Hour), 1000)
+	fill(t, l, id, pruneAbove+500, counted.Add(-49*time.Hour), 1000)
 	if shown := newestOf(t, l); len(shown) > 0 {
 		t.Errorf("%d accounts are shown whose calls matter no more", len(shown))
 	}
@@ -128,12 +128,12 @@ func TestACopyOfACallThatWasTakenOutIsNotShownAgain(t *testing.T) {
 	id := newestID(classify.High, part(testAccount))
 	later := counted.Add(50 * time.Hour)
 	cfg := server.AWSConfig("b")
-	tidier := taskAt(t, cfg, later)
-	item, err := tidier.get(t.Context(), id)
+	pruner := taskAt(t, cfg, later)
+	item, err := pruner.get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if removed, err := tidier.tidy(t.Context(), id, item); err != nil || removed != 1 {
+	if removed, err := pruner.prune(t.Context(), id, item); err != nil || removed != 1 {
 		t.Fatalf("%d were taken out (%v), want one", removed, err)
 	}
 	if record(t, taskAt(t, cfg, later), unexplained("one")) {
