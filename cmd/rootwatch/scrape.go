@@ -87,8 +87,9 @@ func (s *scrapes) answer(r *http.Request) *scrape {
 	}
 	request := r.Clone(r.Context())
 	request.Header.Set("Accept-Encoding", "gzip")
-	recorder := &recorder{scrape: scrape{made: time.Now(), status: http.StatusOK, header: make(http.Header)}}
+	recorder := &recorder{scrape: scrape{status: http.StatusOK, header: make(http.Header)}}
 	s.whole.ServeHTTP(recorder, request)
+	recorder.made = time.Now() // at its end: who has waited for it takes it, however long it took
 	s.answers[format] = &recorder.scrape
 	return &recorder.scrape
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -48,7 +49,7 @@ func TestEntriesAreToldOfWhenTheyEnd(t *testing.T) {
 		}
 		var current atomic.Pointer[Policy]
 		current.Store(read(ending("over", -time.Hour), ending("soon", time.Hour), ending("later", 48*time.Hour), ending("much-later", 60*24*time.Hour)))
-		var out bytes.Buffer
+		var out logged
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go Remind(ctx, current.Load, time.Now, slog.New(slog.NewJSONHandler(&out, nil)))
@@ -79,4 +80,28 @@ func TestEntriesAreToldOfWhenTheyEnd(t *testing.T) {
 			t.Errorf("after the file was read again (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// logged is what a logger in the background has written.
+type logged struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *logged) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
 }
