@@ -465,6 +465,7 @@ func TestWhatIsDoneWasWrittenDownWheneverTheEndComes(t *testing.T) {
 							if submit(ctx, b) != nil {
 								return
 							}
+							time.Sleep(5 * time.Millisecond)
 						}
 					})
 				}

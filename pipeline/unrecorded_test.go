@@ -259,7 +259,8 @@ func TestNothingIsUnrecordedAfterTheRun(t *testing.T) {
 // must not hold their records.
 func TestALedgerThatIsGoneForHoursSilencesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		start, judged := time.Now(), 0
+		start := time.Now()
+		var judged, done atomic.Int32
 		ledger := &flakyLedger{record: func(*Finding) (Recorded, error) {
 			if time.Since(start) < 3*time.Hour {
 				return 0, errors.New("access denied")
@@ -267,11 +268,10 @@ func TestALedgerThatIsGoneForHoursSilencesNobody(t *testing.T) {
 			return First, nil
 		}}
 		r := newRig(t, Config{Ledger: ledger, Sinks: []Sink{new(kept)}, Logger: slog.New(slog.DiscardHandler)})
-		done := 0
 		err := r.Run(t.Context(), sourceFunc(func(ctx context.Context, submit func(context.Context, *Batch) error) error {
 			send := func(shard, record string) {
 				b := batch(record)
-				b.ShardID, b.Judged, b.Done = shard, func() { judged++ }, func(Outcome) { done++ }
+				b.ShardID, b.Judged, b.Done = shard, func() { judged.Add(1) }, func(Outcome) { done.Add(1) }
 				if err := submit(ctx, b); err != nil {
 					t.Error(err)
 				}
@@ -284,14 +284,14 @@ func TestALedgerThatIsGoneForHoursSilencesNobody(t *testing.T) {
 			send("other", strings.ReplaceAll(withID(rootEvent, "other"), "111122223333", "444455556666"))
 			time.Sleep(defaultPageAfter + time.Second)
 			paging := r.series("rootwatch_last_unpushed_root_call_timestamp_seconds")
-			if len(paging) != 2 || judged != 2*3600+2 || done != 0 {
-				t.Errorf("after two hours %d batches are judged and %d done, and the paging series are %v", judged, done, paging)
+			if len(paging) != 2 || judged.Load() != 2*3600+2 || done.Load() != 0 {
+				t.Errorf("after two hours %d batches are judged and %d done, and the paging series are %v", judged.Load(), done.Load(), paging)
 			}
 			time.Sleep(2 * time.Hour)
 			return nil
 		}))
-		if err != nil || r.events()["root"] != 2 || done != 2*3600+2 || r.series("rootwatch_records_total")[""] != 2*3600+2 {
-			t.Errorf("error %v, %d done, events %v", err, done, r.events())
+		if err != nil || r.events()["root"] != 2 || done.Load() != 2*3600+2 || r.series("rootwatch_records_total")[""] != 2*3600+2 {
+			t.Errorf("error %v, %d done, events %v", err, done.Load(), r.events())
 		}
 	})
 }
