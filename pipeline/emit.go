@@ -282,7 +282,7 @@ func (e *emission) record(ctx context.Context, j *judged) {
 	default:
 		result = *e.copied(f)
 	}
-	err = e.untilTaken(ctx, f, "the ledger did not note an account's newest call", func() error {
+	err = e.untilTaken(ctx, f, theLedger, func() error {
 		return recovered(func() error { return e.ledger.Settle(ctx, f) })
 	})
 	if err != nil {
