@@ -27,6 +27,9 @@ var errOnceMore = errors.New("the end of the shard is confirmed by a second read
 // its records are handed on, and the next read is made with a new iterator after them.
 func (r *Reader) judge(out *awskinesis.GetRecordsOutput) error {
 	r.doubtful = !r.inOrder(out.Records)
+	// A new iterator of a closed shard may give empty answers with a next iterator before its end
+	// shows again: as long as no record comes they do not speak against it.
+	r.confirming = r.confirming && len(out.Records) == 0
 	switch {
 	case aws.ToString(out.NextShardIterator) != "":
 		if r.openEnded {
@@ -43,13 +46,13 @@ func (r *Reader) judge(out *awskinesis.GetRecordsOutput) error {
 		return err
 	case ending.Closed && !before(r.position(), ending.Last):
 		return nil
-	case ending.Closed && ending.Children && r.openEnded: // this answer came from an iterator after the last record
+	case ending.Closed && ending.Children && (r.openEnded || r.confirming): // an iterator after the last record led here
 		return nil
 	case ending.Closed && ending.Children:
-		r.openEnded, r.iterator = true, nil
+		r.confirming, r.iterator = true, nil
 		return errOnceMore
 	}
-	r.openEnded = false
+	r.openEnded, r.confirming = false, false
 	return &awserr.StrangeError{Operation: "Kinesis GetRecords", Problem: "has no next iterator, and the shard is not at its end"}
 }
 

@@ -128,7 +128,8 @@ type Reader struct {
 	skipped    time.Duration // of what was deleted before it was read, and is not yet counted
 	iterator   *string
 	closed     bool // the end of the shard was handed on
-	openEnded  bool // the last answer had no next iterator, and the shard is read once more
+	openEnded  bool // the last answer had records and no next iterator, and the shard is read once more
+	confirming bool // the shard seemed to be at its end, and no record has come since
 	doubtful   bool // the last answer's records were not in order
 
 	limiter  limiter
