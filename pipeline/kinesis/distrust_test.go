@@ -176,6 +176,40 @@ func TestAStrangeAnswerDoesNotCutTheBacklogOfAClosedShard(t *testing.T) {
 	}
 }
 
+// Each new iterator of a shard may give an empty answer with a next iterator before anything else: that does not speak
+// against the end of a closed shard.
+func TestTheEndOfAClosedShardIsFoundBehindEmptyAnswers(t *testing.T) {
+	for name, records := range map[string]int{"a shard without records": 0, "a shard with records": 20} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := newCloud(t, 1, awstest.Options{})
+				c.Put(records)
+				c.PutInto(100, c.Split(shardID(0))...)
+				var mu sync.Mutex
+				used := map[string]bool{}
+				c.OnCall(func(k *streamtest.Call) {
+					var in struct{ ShardIterator string }
+					if k.Action != "kinesis:GetRecords" || json.Unmarshal(k.Request, &in) != nil {
+						return
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					if !used[in.ShardIterator] {
+						used[in.ShardIterator] = true
+						k.Say(200, `{"Records":[],"MillisBehindLatest":0,"NextShardIterator":"`+in.ShardIterator+`"}`)
+					}
+				})
+				r := c.start("worker", setup{config: trimHorizon})
+				c.readAll(2*time.Minute, r)
+				pass(t, 5*time.Second)
+				if l := c.Leases()[shardID(0)]; l.Checkpoint != lease.ShardEnd {
+					t.Errorf("the parent's lease is %+v", l)
+				}
+			})
+		})
+	}
+}
+
 // Whatever has put SHARD_END into the lease of an open shard: it is found, and read on from where
 // it had come to.
 func TestALeaseAtTheEndOfAnOpenShardIsReadOn(t *testing.T) {
